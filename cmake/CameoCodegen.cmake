@@ -1,0 +1,4 @@
+# codegen/ is the only user of LLVM and lld. LLVM's headers are system headers here: their warnings are not ours.
+target_include_directories(cameo_codegen SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${LLD_INCLUDE_DIRS})
+target_compile_options(cameo_codegen PRIVATE -fno-rtti)
+target_link_libraries(cameo_codegen PRIVATE lldELF lldCommon LLVM)

@@ -1,0 +1,3 @@
+# What `cmake --install` puts in place: the tool.
+include(GNUInstallDirs)
+install(TARGETS cameo RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
