@@ -16,9 +16,9 @@ struct TargetInstruction {
   void (*evaluate)(std::byte *result, std::span<const std::byte *const> operands, int32_t lanes);
 };
 
-/// vpdpbusd   i32xN(i32xN acc, i32xN a, i32xN b): each lane of a holds four unsigned bytes, of b four signed bytes
-/// (lowest byte
-///            first); acc + a0*b0 + a1*b1 + a2*b2 + a3*b3, wrapping (Intel SDM, VPDPBUSD; not the saturating form).
+/// The table:
+///   vpdpbusd   i32xN(i32xN acc, i32xN a, i32xN b): each lane of a holds four unsigned bytes, each of b four signed bytes, lowest
+///              byte first; acc + a0*b0 + a1*b1 + a2*b2 + a3*b3, wrapping (Intel SDM, VPDPBUSD; not the saturating VPDPBUSDS)
 std::span<const TargetInstruction> target_instructions();
 const TargetInstruction *find_target_instruction(std::string_view name); ///< nullptr when absent
 
