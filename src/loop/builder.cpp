@@ -88,6 +88,16 @@ Value Builder::constant_int(Type type, int64_t value) {
   return constant_value(std::move(op), type, static_cast<uint64_t>(op.integer));
 }
 
+void Builder::at_depth(size_t depth, const std::function<void()> &body) {
+  CAMEO_CHECK(depth >= 1 && depth <= stack_.size(), "no enclosing block of depth " + std::to_string(depth));
+  std::vector<Scope> inner(std::make_move_iterator(stack_.begin() + static_cast<std::ptrdiff_t>(depth)),
+                           std::make_move_iterator(stack_.end()));
+  stack_.resize(depth);
+  body();
+  CAMEO_CHECK(stack_.size() == depth, "unbalanced insertion points");
+  for (Scope &scope : inner) stack_.push_back(std::move(scope));
+}
+
 std::optional<int64_t> Builder::known_constant(Value v) const {
   auto it = known_.find(v.id);
   return it == known_.end() ? std::nullopt : std::optional(it->second);
