@@ -1,0 +1,43 @@
+// The table from mathematical opcode to its expansion.
+#include "expand_math.h"
+
+namespace cameo::loop {
+
+Value expand_math(Builder &builder, Opcode code, std::span<const Value> operands, const Target &target) {
+  CAMEO_CHECK(!operands.empty(), "a mathematical function without operands");
+  (void)target;
+  math::Expr x{&builder, operands[0]};
+  auto expansion = [&]() -> math::Expr {
+    switch (code) {
+    case Opcode::exp:
+      return math::exp(x);
+    case Opcode::expm1:
+      return math::expm1(x);
+    case Opcode::log:
+      return math::log(x);
+    case Opcode::log1p:
+      return math::log1p(x);
+    case Opcode::sinh:
+      return math::sinh(x);
+    case Opcode::cosh:
+      return math::cosh(x);
+    case Opcode::tanh:
+      return math::tanh(x);
+    case Opcode::asinh:
+      return math::asinh(x);
+    case Opcode::acosh:
+      return math::acosh(x);
+    case Opcode::atanh:
+      return math::atanh(x);
+    case Opcode::erf:
+      return math::erf(x);
+    case Opcode::sigmoid:
+      return math::sigmoid(x);
+    default:
+      CAMEO_UNREACHABLE("no expansion of " + std::string(name(code)));
+    }
+  };
+  return expansion().value;
+}
+
+} // namespace cameo::loop

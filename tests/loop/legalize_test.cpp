@@ -1,0 +1,105 @@
+#include "cameo/loop/legalize.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace cameo::loop {
+namespace {
+
+Target plain() { return {}; }
+
+// Every operation of a block and the blocks inside it.
+void walk(const Block &block, const std::function<void(const Op &)> &visit) {
+  for (const Op &op : block.ops) {
+    visit(op);
+    for (const Block &region : op.regions) walk(region, visit);
+  }
+}
+
+int64_t count(const Function &function, Opcode code) {
+  int64_t n = 0;
+  walk(function.body, [&](const Op &op) { n += op.code == code; });
+  return n;
+}
+
+TEST(Legalize, ReplacesMathAndKeepsTheResult) {
+  Module module;
+  Builder b(module, "f");
+  Value x = b.scalar_param("x", {Scalar::f32, 8});
+  b.set_results({{Scalar::f32, 8}});
+  Value y = b.unary(Opcode::exp, x);
+  b.finish({y});
+  legalize(module, plain());
+  const Function &f = module.functions[0];
+  EXPECT_EQ(count(f, Opcode::exp), 0);
+  ASSERT_EQ(f.body.ops.back().code, Opcode::ret);
+  EXPECT_EQ(f.body.ops.back().operands[0], y); // users of the result need no change
+  EXPECT_EQ(f.type(y), (Type{Scalar::f32, 8}));
+}
+
+TEST(Legalize, IsIdempotent) {
+  Module module;
+  Builder b(module, "f");
+  Value x = b.scalar_param("x", kF32);
+  b.set_results({kF32});
+  b.finish({b.unary(Opcode::erf, x)});
+  legalize(module, plain());
+  size_t ops = module.functions[0].body.ops.size(), values = module.functions[0].values.size();
+  legalize(module, plain());
+  EXPECT_EQ(module.functions[0].body.ops.size(), ops);
+  EXPECT_EQ(module.functions[0].values.size(), values);
+}
+
+// Two uses in a loop: one set of constants at the start of the function, none in the loop.
+TEST(Legalize, SharesConstantsOutsideOfLoops) {
+  auto build = [](int uses) {
+    Module module;
+    Builder b(module, "f");
+    Value x = b.buffer_param("x", Scalar::f32, false, true, 64);
+    b.for_range(0, 64, 16, [&](Value i) {
+      Value v = b.load(x, i, 16);
+      for (int k = 0; k < uses; ++k) v = b.unary(Opcode::tanh, v);
+      b.store(v, x, i);
+    });
+    b.finish();
+    legalize(module, plain());
+    return module;
+  };
+  Module once = build(1), twice = build(2);
+  EXPECT_GT(count(once.functions[0], Opcode::constant), 5);
+  EXPECT_EQ(count(once.functions[0], Opcode::constant), count(twice.functions[0], Opcode::constant));
+  EXPECT_EQ(count(twice.functions[0], Opcode::div), 2 * count(once.functions[0], Opcode::div));
+  for (const Op &op : once.functions[0].body.ops)
+    for (const Block &region : op.regions)
+      walk(region, [](const Op &inner) { EXPECT_NE(inner.code, Opcode::constant); });
+}
+
+// Constants of a parallel body stay in it: they would otherwise have to be handed to its tasks.
+TEST(Legalize, KeepsConstantsInsideParallelBodies) {
+  Module module;
+  Builder b(module, "f");
+  Value x = b.buffer_param("x", Scalar::f32, false, true, 4);
+  b.parallel(b.index_constant(4), [&](Value task) { b.store(b.unary(Opcode::exp, b.load(x, task)), x, task); });
+  b.finish();
+  legalize(module, plain());
+  const Function &f = module.functions[0];
+  auto parallel = std::find_if(f.body.ops.begin(), f.body.ops.end(), [](const Op &op) { return !op.regions.empty(); });
+  ASSERT_NE(parallel, f.body.ops.end());
+  int64_t inside = 0;
+  walk(parallel->regions[0], [&](const Op &op) { inside += op.code == Opcode::constant; });
+  EXPECT_GT(inside, 5);
+}
+
+TEST(Legalize, LeavesDeclarationsAlone) {
+  Module module;
+  Function declared;
+  declared.name = "sort";
+  declared.declaration = true;
+  module.functions.push_back(declared);
+  legalize(module, plain());
+  EXPECT_TRUE(module.functions[0].body.ops.empty());
+}
+
+} // namespace
+} // namespace cameo::loop
