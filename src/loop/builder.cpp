@@ -47,7 +47,7 @@ Value Builder::scalar_param(std::string name, Type type) {
 
 // Every operation comes through here: the one place that checks typing.
 void Builder::append(Op op, Scope &scope) {
-  std::string error = type_error(module_, function_, op, true);
+  std::string error = type_error(function_, op, op.code == Opcode::call ? callee(op.symbol) : nullptr);
   CAMEO_CHECK(error.empty(), "@" + function_.name + ": " + std::string(name(op.code)) + " " + error);
   scope.block->ops.push_back(std::move(op));
 }
@@ -59,6 +59,16 @@ Value Builder::emit(Op op, Type type, std::string name) {
   op.results = {result};
   emit(std::move(op));
   return result;
+}
+
+const Function *Builder::callee(const std::string &name) {
+  const auto &functions = module_.functions;
+  if (auto it = callees_.find(name);
+      it != callees_.end() && it->second < functions.size() && functions[it->second].name == name)
+    return &functions[it->second];
+  const Function *found = module_.find(name);
+  if (found) callees_[name] = static_cast<size_t>(found - functions.data());
+  return found;
 }
 
 // ---- values
@@ -443,10 +453,10 @@ void Builder::parallel(Value tasks, const std::function<void(Value task)> &body)
   emit(std::move(op));
 }
 
-std::vector<Value> Builder::call(const std::string &callee, std::vector<Value> operands, std::vector<Type> results) {
-  if (const Function *known = module_.find(callee); known && results.empty()) results = known->results;
+std::vector<Value> Builder::call(const std::string &name, std::vector<Value> operands, std::vector<Type> results) {
+  if (const Function *known = callee(name); known && results.empty()) results = known->results;
   Op op = make(Opcode::call, std::move(operands));
-  op.symbol = callee;
+  op.symbol = name;
   std::vector<Value> values;
   for (const Type &type : results) values.push_back(function_.new_value(type));
   op.results = values;

@@ -20,10 +20,9 @@ namespace {
 constexpr int64_t kMaxAllocaBytes = int64_t{1} << 40;
 
 struct Typing {
-  const Module &module;
   const Function &function;
   const Op &op;
-  bool callee_may_be_absent;
+  const Function *callee;
 
   const Type &operand(size_t i) const { return function.type(op.operands[i]); }
   const Type &result() const { return function.type(op.results[0]); }
@@ -352,9 +351,7 @@ struct Typing {
   }
 
   std::string call() const {
-    const Function *callee = module.find(op.symbol);
-    if (!callee && function.name == op.symbol) callee = &function;
-    if (!callee) return callee_may_be_absent ? "" : "unknown function @" + escape_name(op.symbol);
+    if (!callee) return {};
     std::string who = "@" + escape_name(callee->name);
     if (callee->params.size() != op.operands.size())
       return who + " takes " + std::to_string(callee->params.size()) + " arguments, " +
@@ -425,8 +422,8 @@ struct Typing {
 
 } // namespace
 
-std::string type_error(const Module &module, const Function &function, const Op &op, bool callee_may_be_absent) {
-  return Typing{module, function, op, callee_may_be_absent}.run();
+std::string type_error(const Function &function, const Op &op, const Function *callee) {
+  return Typing{function, op, callee}.run();
 }
 
 } // namespace cameo::loop

@@ -77,7 +77,7 @@ public:
                                 const std::function<std::vector<Value>(std::span<const Value>)> &condition,
                                 const std::function<std::vector<Value>(std::span<const Value>)> &body);
   void parallel(Value tasks, const std::function<void(Value task)> &body);
-  std::vector<Value> call(const std::string &callee, std::vector<Value> operands, std::vector<Type> results = {});
+  std::vector<Value> call(const std::string &name, std::vector<Value> operands, std::vector<Type> results = {});
   void check(Value condition, int64_t status);
 
   /// Number of blocks around the insertion point (1: the function's body).
@@ -104,6 +104,7 @@ private:
   Value emit(Op op, Type type, std::string name = {});
   void emit(Op op);
   void append(Op op, Scope &scope);
+  const Function *callee(const std::string &name);
   Block run(const std::vector<Type> &arg_types, const std::vector<std::string> &arg_names, const RegionBody &body);
   Value constant_value(Op op, Type type, uint64_t pattern);
   std::optional<int64_t> fold(Opcode code, Value a, Value b) const;
@@ -112,8 +113,9 @@ private:
 
   Module &module_;
   Function function_;
-  std::vector<Scope> stack_;          ///< innermost block last
-  std::map<uint32_t, int64_t> known_; ///< integer scalars that are constants
+  std::vector<Scope> stack_;              ///< innermost block last
+  std::map<uint32_t, int64_t> known_;     ///< integer scalars that are constants
+  std::map<std::string, size_t> callees_; ///< by name, where in the module; looked up once
   int parallel_depth_ = 0;
 };
 
