@@ -6,7 +6,7 @@
 namespace cameo::loop {
 
 /// Deterministic: no pointers, no hash order. Unnamed values print as %0, %1, ... in order of definition; names that clash get a
-/// numeric suffix.
+/// numeric suffix that is no part of the name: %x, %x#1.
 std::string print(const Module &module);
 std::string print(const Function &function);
 
