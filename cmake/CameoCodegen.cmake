@@ -2,3 +2,7 @@
 target_include_directories(cameo_codegen SYSTEM PRIVATE ${LLVM_INCLUDE_DIRS} ${LLD_INCLUDE_DIRS})
 target_compile_options(cameo_codegen PRIVATE -fno-rtti)
 target_link_libraries(cameo_codegen PRIVATE lldELF lldCommon LLVM)
+
+# One file per CPU family.
+file(GLOB codegen_targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/codegen/targets/*.cpp)
+target_sources(cameo_codegen PRIVATE ${codegen_targets})
