@@ -18,8 +18,9 @@ struct AppliedKernel {
 AppliedKernel apply(Module &module, const Kernel &kernel, const std::vector<Binding> &bindings, const Target &target,
                     const Schedule &schedule, const std::string &name);
 
-/// The schedule that the analytical model of the target picks.
-Schedule default_schedule(const Kernel &kernel, const std::vector<Binding> &bindings, const Target &target);
+/// The schedule that the analytical model of the target picks. Bindings of constants may be replaced by the packed formats that
+/// it wants: the caller packs their bytes accordingly.
+Schedule default_schedule(const Kernel &kernel, std::vector<Binding> &bindings, const Target &target);
 
 /// The plainest schedule: every stage at root, scalar loops. The oracle for all others.
 Schedule plain_schedule(const Kernel &kernel);

@@ -1,0 +1,518 @@
+// The schedule that an analytical model of the target picks, without measuring anything.
+//
+// Three shapes cover most kernels. A *contraction* (a sum of products in which a constant operand is shared along one axis and the
+// other operand along another) gets a register tile, panel-packed constants and read-ahead. A *row kernel* (reductions over an axis
+// that the result has too: softmax, normalisations) computes row by row, vectors along the row, everything between in the
+// first-level cache. What is left is loops with the contiguous axis as the vector.
+#include "cameo/loop/apply.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace cameo::loop {
+namespace {
+
+constexpr double kLoadsPerCycle = 2;
+constexpr double kFmaLatency = 4;
+constexpr int64_t kParallelWork = 1 << 20; // multiply-adds (or elements * 8) below which one thread is as fast as several
+constexpr int32_t kTasks = 8;
+
+struct ReadInfo {
+  const Expr *expr;
+  std::vector<int64_t> coefficient; ///< per axis of the stage: elements of the buffer that one step moves (0: independent)
+  bool constant_buffer = false;
+};
+
+class Scheduler {
+public:
+  Scheduler(const Kernel &kernel, std::vector<Binding> &bindings, const Target &target)
+      : k_(kernel), bindings_(bindings), t_(target), plan_(plain_schedule(kernel)) {}
+
+  Schedule run() {
+    for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
+    inline_cheap_stages();
+    for (int32_t s = count() - 1; s >= 0; --s)
+      if (is_root(s)) root(s);
+    return std::move(plan_);
+  }
+
+private:
+  int32_t count() const { return static_cast<int32_t>(k_.stages.size()); }
+  const Stage &stage(int32_t s) const { return k_.stages[s]; }
+  bool is_root(int32_t s) const { return plan_.stages[s].place == Place::root; }
+
+  template <class F> void for_each_expr(int32_t s, F visit) const {
+    std::set<ExprId> seen;
+    std::vector<ExprId> stack;
+    for (const auto *list : {&stage(s).init, &stage(s).next, &stage(s).before})
+      stack.insert(stack.end(), list->begin(), list->end());
+    while (!stack.empty()) {
+      const ExprId id = stack.back();
+      stack.pop_back();
+      if (id < 0 || !seen.insert(id).second) continue;
+      const Expr &e = k_.exprs[id];
+      visit(e);
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+      for (const Index &i : e.indices) stack.push_back(i.indirect);
+    }
+  }
+
+  std::vector<int32_t> readers_of(int32_t s) const {
+    std::vector<int32_t> list;
+    for (int32_t r = 0; r < count(); ++r) {
+      bool reads = false;
+      for_each_expr(r, [&](const Expr &e) { reads |= e.kind == Expr::Kind::stage && e.source == s; });
+      if (reads && r != s) list.push_back(r);
+    }
+    return list;
+  }
+
+  int64_t extent(const Axis &axis) const { return axis.extent.is_constant() ? axis.extent.value : 256; }
+  bool sequential(int32_t s) const {
+    return std::any_of(stage(s).axes.begin(), stage(s).axes.end(), [](const Axis &a) { return a.kind == AxisKind::sequential; });
+  }
+
+  // A stage that is no reduction and is read at one point per reader's point, or costs little, needs no memory.
+  void inline_cheap_stages() {
+    for (int32_t s = 0; s < count(); ++s) {
+      if (stage(s).is_reduction() || !stage(s).stores.empty() || readers_[s].empty() || sequential(s)) continue;
+      int operations = 0;
+      for_each_expr(s, [&](const Expr &e) { operations += e.kind == Expr::Kind::op ? (is_math(e.op) ? 8 : 1) : 0; });
+      int reads = 0;
+      bool in_reduction = false;
+      for (int32_t r : readers_[s]) {
+        in_reduction |= stage(r).is_reduction();
+        for_each_expr(r, [&](const Expr &e) { reads += e.kind == Expr::Kind::stage && e.source == s; });
+      }
+      if (operations <= 2 || (reads == 1 && !in_reduction)) plan_.stages[s].place = Place::inlined;
+    }
+  }
+
+  static bool is_math(Opcode op) { return (op >= Opcode::exp && op <= Opcode::pow) || op == Opcode::div || op == Opcode::sqrt; }
+
+  // Elements that a step along `axis` moves in the buffer behind an index list, where the layout says; 0 for no move, a large
+  // number where the step is not constant.
+  int64_t step_of(const std::vector<Index> &indices, const Binding &binding, int32_t axis) const {
+    int64_t step = 0;
+    for (const LayoutTerm &term : binding.terms)
+      for (const auto &[a, c] : indices[term.dim].axes) {
+        if (a != axis) continue;
+        if (term.stride_symbol >= 0) return int64_t{1} << 40;
+        if (term.divide == 1) step += c * term.stride;
+      }
+    for (const Index &i : indices)
+      if (i.indirect >= 0) {
+        bool depends = false;
+        std::vector<ExprId> stack{i.indirect};
+        while (!stack.empty()) {
+          const Expr &e = k_.exprs[stack.back()];
+          stack.pop_back();
+          depends |= e.kind == Expr::Kind::axis && e.integer == axis;
+          for (const Index &j : e.indices) {
+            for (const auto &entry : j.axes) depends |= entry.first == axis;
+            if (j.indirect >= 0) stack.push_back(j.indirect);
+          }
+          stack.insert(stack.end(), e.args.begin(), e.args.end());
+        }
+        if (depends) return int64_t{1} << 40;
+      }
+    return step;
+  }
+
+  // The axis along which the stage's result is contiguous; -1 when there is none worth a vector.
+  int32_t contiguous_axis(int32_t s) const {
+    const Stage &st = stage(s);
+    int32_t best = -1;
+    for (int32_t a = 0; a < st.outer_rank(); ++a) {
+      if (st.axes[a].kind == AxisKind::sequential || (st.axes[a].extent.is_constant() && st.axes[a].extent.value < 2)) continue;
+      bool good = !st.stores.empty();
+      for (const StageStore &store : st.stores) {
+        if (store.buffer < 0) continue;
+        good &= !store.accumulate && step_of(store.indices, bindings_[store.buffer], a) == 1;
+        if (store.rule != OutOfRange::never)
+          for (const Index &i : store.indices)
+            for (const auto &entry : i.axes) good &= entry.first != a;
+      }
+      if (good) best = a;
+    }
+    return best;
+  }
+
+  // Whether every read of the stage and of the stages inlined into it allows lanes along `axis`.
+  bool allows_vector(int32_t s, int32_t axis) const {
+    bool good = true;
+    for_each_expr(s, [&](const Expr &e) {
+      if (e.kind == Expr::Kind::pick && e.integer == axis) good = false;
+      if (e.kind != Expr::Kind::stage || plan_.stages[e.source].place != Place::inlined) return;
+      int32_t inner = -1;
+      for (size_t d = 0; d < e.indices.size(); ++d) {
+        if (e.indices[d].indirect >= 0) good = false;
+        for (const auto &[a, c] : e.indices[d].axes)
+          if (a == axis) {
+            if (c != 1 || inner >= 0) good = false;
+            inner = static_cast<int32_t>(d);
+          }
+      }
+      if (good && inner >= 0) good = allows_vector(e.source, inner);
+    });
+    return good;
+  }
+
+  int32_t widest_bits(int32_t s) const {
+    int32_t widest = 8;
+    for_each_expr(s, [&](const Expr &e) {
+      if (e.kind != Expr::Kind::axis && e.kind != Expr::Kind::symbol && e.type != Scalar::i1 && e.indices.empty())
+        widest = std::max(widest, bits(e.type));
+    });
+    for (Scalar type : stage(s).types) widest = std::max(widest, bits(type) > 1 ? bits(type) : 8);
+    return widest;
+  }
+
+  int32_t lanes_for(int32_t s, int64_t extent) const {
+    int32_t lanes = t_.lanes(std::max(widest_bits(s), 32));
+    while (lanes > 4 && extent <= lanes / 2) lanes /= 2;
+    return lanes;
+  }
+
+  // ---- one result and what it needs
+
+  void root(int32_t s) {
+    std::vector<int32_t> sums;
+    for (int32_t p = 0; p < count(); ++p)
+      if (stage(p).is_reduction() && is_root(p) && p != s && stage(p).stores.empty() && !sequential(p) &&
+          std::find(readers_[p].begin(), readers_[p].end(), s) != readers_[p].end())
+        sums.push_back(p);
+    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && tile_contraction(s, sums[0])) return;
+    if (!stage(s).is_reduction() && row_kernel(s)) return;
+    plain_root(s);
+  }
+
+  // Every read of p by s is p[own axes...] in order.
+  bool reads_pointwise(int32_t s, int32_t p) const {
+    bool good = readers_[p].size() == 1 && stage(p).outer_rank() == static_cast<int32_t>(stage(s).axes.size());
+    for_each_expr(s, [&](const Expr &e) {
+      if (e.kind != Expr::Kind::stage || e.source != p) return;
+      for (size_t d = 0; d < e.indices.size(); ++d) {
+        const Index &i = e.indices[d];
+        good &= i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].first == static_cast<int32_t>(d) && i.axes[0].second == 1;
+      }
+      good &= e.rule == OutOfRange::never;
+    });
+    return good;
+  }
+
+  std::vector<ReadInfo> buffer_reads(int32_t s) const {
+    std::vector<ReadInfo> reads;
+    std::vector<ExprId> stack(stage(s).next.begin(), stage(s).next.end());
+    while (!stack.empty()) {
+      const Expr &e = k_.exprs[stack.back()];
+      stack.pop_back();
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+      if (e.kind != Expr::Kind::buffer) continue;
+      ReadInfo info{&e, {}, k_.buffers[e.source].role == BufferRole::constant};
+      for (size_t a = 0; a < stage(s).axes.size(); ++a) info.coefficient.push_back(step_of(e.indices, bindings_[e.source], static_cast<int32_t>(a)));
+      reads.push_back(std::move(info));
+    }
+    return reads;
+  }
+
+  struct Tile {
+    int64_t mr = 1, nv = 1;
+    double cost = std::numeric_limits<double>::infinity();
+  };
+  // Cycles of a reduction step over all tiles: multiply-adds, loads, and the latency of the accumulators, whichever is longest.
+  Tile best_tile(int64_t m, int64_t n, int32_t lanes) const {
+    Tile best;
+    const int64_t registers = t_.vector_registers;
+    for (int64_t nv = 1; nv <= 4; ++nv)
+      for (int64_t mr = 1; mr <= std::min<int64_t>(m, registers); ++mr) {
+        if (mr * nv + nv + 1 > registers) continue;
+        const double tiles = std::ceil(double(m) / double(mr)) * std::ceil(double(n) / double(nv * lanes));
+        const double actual = std::min<double>(double(m) / std::ceil(double(m) / double(mr)), double(mr));
+        const double fma = actual * double(nv) / t_.fma_per_cycle, load = (actual + double(nv)) / kLoadsPerCycle;
+        const double cost = tiles * (std::max({fma, load, kFmaLatency}) + 0.15 * load + 0.5);
+        if (cost < best.cost * 0.999) best = {mr, nv, cost};
+      }
+    return best;
+  }
+
+  // s = epilogue(sum): sum in registers, tiles of mr points along one axis and nv vectors along the contiguous one.
+  bool tile_contraction(int32_t s, int32_t sum) {
+    const Stage &out = stage(s), &acc = stage(sum);
+    const int32_t n = contiguous_axis(s);
+    if (n < 0 || !allows_vector(s, n) || !allows_vector(sum, n)) return false;
+    const std::vector<ReadInfo> reads = buffer_reads(sum);
+    for (const ReadInfo &r : reads)
+      if (!r.constant_buffer && r.coefficient[n] != 0 && r.coefficient[n] != 1) return false;
+    if (!out.axes[n].extent.is_constant()) return false;
+    const int64_t columns = extent(out.axes[n]);
+    const int32_t lanes = lanes_for(sum, columns);
+    // The constant that is walked along n with the reduction, and shared along m: it gets packed by panels.
+    const ReadInfo *weight = nullptr;
+    for (const ReadInfo &r : reads)
+      if (r.constant_buffer && moves_with(*r.expr, n)) weight = &r;
+    int32_t m = -1;
+    for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a) {
+      if (a == n || out.axes[a].kind == AxisKind::sequential) continue;
+      const bool shared = weight ? !moves_with(*weight->expr, a) : true;
+      if (shared && (m < 0 || extent(out.axes[a]) >= std::min<int64_t>(extent(out.axes[m]), 6))) m = a;
+    }
+    int64_t steps = 1;
+    for (const Axis &axis : acc.axes)
+      if (axis.kind == AxisKind::reduction) steps *= extent(axis);
+    const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
+    Tile tile = best_tile(rows, columns, lanes);
+    const bool depthwise = std::any_of(reads.begin(), reads.end(), [&](const ReadInfo &r) { return !r.constant_buffer && r.coefficient[n] == 1; });
+    if (depthwise) { // every vector is loaded for one multiply-add: weights stay in registers, pixels side by side
+      tile.nv = 1;
+      tile.mr = std::min<int64_t>(rows, std::max<int64_t>(1, (t_.vector_registers - std::min<int64_t>(steps, 9) - 2) / 2));
+      tile.mr = std::min<int64_t>(tile.mr, 8);
+    }
+    const int64_t panel = tile.nv * lanes;
+    StageSchedule &root = plan_.stages[s], &inner = plan_.stages[sum];
+    root.loops.clear();
+    inner.loops.clear();
+    root.vector_axis = inner.vector_axis = n;
+    root.lanes = inner.lanes = lanes;
+    int64_t weight_bytes = 0, panel_elements = 0;
+    if (weight && !depthwise) {
+      const KernelBuffer &w = k_.buffers[weight->expr->source];
+      int32_t dim = -1;
+      for (size_t d = 0; d < weight->expr->indices.size(); ++d)
+        for (const auto &entry : weight->expr->indices[d].axes)
+          if (entry.first == n) dim = static_cast<int32_t>(d);
+      // Panels of columns, inside them the reduction in the order of its loops.
+      std::vector<std::pair<int32_t, int64_t>> order{{dim, 1}};
+      std::vector<bool> listed(w.dims.size(), false);
+      listed[dim] = true;
+      for (size_t a = acc.outer_rank(); a < acc.axes.size(); ++a)
+        for (size_t d = 0; d < weight->expr->indices.size(); ++d)
+          for (const auto &entry : weight->expr->indices[d].axes)
+            if (entry.first == static_cast<int32_t>(a) && !listed[d]) {
+              order.emplace_back(static_cast<int32_t>(d), 1);
+              listed[d] = true;
+            }
+      std::vector<std::pair<int32_t, int64_t>> front;
+      for (size_t d = 0; d < w.dims.size(); ++d)
+        if (!listed[d]) front.emplace_back(static_cast<int32_t>(d), 1);
+      order.insert(order.begin(), front.begin(), front.end());
+      order.emplace_back(dim, panel);
+      const bool plain_dim = weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
+      if (plain_dim) {
+        Binding b = packed(w, order, 64);
+        b.aliased = bindings_[weight->expr->source].aliased;
+        bindings_[weight->expr->source] = b;
+        weight_bytes = b.size * std::max(1, bits(w.dtype) / 8);
+        panel_elements = steps * panel;
+        if (!front.empty()) panel_elements = 0;
+      }
+    }
+    // Loop order: panels outermost when the weights exceed half of the second-level cache, rows outermost otherwise.
+    const bool panels_outside = weight_bytes > t_.l2_bytes / 2;
+    std::vector<LoopSpec> loops;
+    auto add = [&](int32_t axis, int64_t t, bool balanced) {
+      LoopSpec l;
+      l.axis = axis;
+      l.tile = t;
+      l.balanced = balanced;
+      loops.push_back(l);
+    };
+    if (panels_outside || depthwise) add(n, panel, false);
+    for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
+      if (a != n && a != m) add(a, 1, false);
+    if (m >= 0) add(m, tile.mr, true);
+    if (!panels_outside && !depthwise) add(n, panel, false);
+    int64_t points = 1;
+    for (const Axis &axis : out.axes) points *= extent(axis);
+    if (points * steps > kParallelWork) make_parallel(out, loops);
+    root.loops = loops;
+    inner.place = Place::registers;
+    inner.at_stage = s;
+    inner.at_loop = static_cast<int32_t>(loops.size()) - 1;
+    // Reduction loops in order; the innermost is unrolled 4 times, a short one completely.
+    int64_t unrolled = 1;
+    std::vector<LoopSpec> reduction;
+    for (size_t a = acc.axes.size(); a-- > static_cast<size_t>(acc.outer_rank());) {
+      LoopSpec l;
+      l.axis = static_cast<int32_t>(a);
+      const int64_t e = extent(acc.axes[a]);
+      const int64_t limit = depthwise ? 32 : a + 1 == acc.axes.size() ? 4 : 1;
+      if (acc.axes[a].extent.is_constant() && e * unrolled <= limit) {
+        unrolled *= e;
+        if (unrolled * tile.mr * tile.nv <= 512) continue; // no loop: part of the point box
+        unrolled /= e;
+      }
+      l.tile = unrolled > 1 || depthwise ? 1 : divisor_at_most(e, 4);
+      if (!acc.axes[a].extent.is_constant()) l.tile = 1;
+      l.balanced = false;
+      unrolled = std::max<int64_t>(unrolled, 2);
+      reduction.push_back(l);
+    }
+    inner.loops.assign(reduction.rbegin(), reduction.rend());
+    if (panels_outside && panel_elements > 0) {
+      inner.prefetch_buffer = weight->expr->source;
+      inner.prefetch_loop_stage = s;
+      inner.prefetch_loop = 0;
+      inner.prefetch_panel = panel_elements;
+    }
+    return true;
+  }
+
+  static int64_t divisor_at_most(int64_t n, int64_t limit) {
+    for (int64_t d = limit; d > 1; --d)
+      if (n % d == 0) return d;
+    return std::min(n, limit);
+  }
+
+  static bool moves_with(const Expr &e, int32_t axis) {
+    for (const Index &i : e.indices)
+      for (const auto &entry : i.axes)
+        if (entry.first == axis) return true;
+    return false;
+  }
+
+  void make_parallel(const Stage &out, std::vector<LoopSpec> &loops) const {
+    // The outermost loop of at least two iterations; a loop of one iteration in front of it moves nothing.
+    for (LoopSpec &l : loops) {
+      if (out.axes[l.axis].kind == AxisKind::sequential || !out.axes[l.axis].extent.is_constant()) return;
+      const int64_t trips = (extent(out.axes[l.axis]) + l.tile - 1) / l.tile;
+      if (trips < 2) continue;
+      l.parallel_tasks = static_cast<int32_t>(std::min<int64_t>(trips, kTasks));
+      std::rotate(loops.begin(), loops.begin() + (&l - loops.data()), loops.begin() + (&l - loops.data()) + 1);
+      return;
+    }
+  }
+
+  // Reductions over an axis that the result has as well: one row at a time, in scratch memory of a row.
+  bool row_kernel(int32_t s) {
+    std::vector<int32_t> members;
+    std::vector<int32_t> stack{s};
+    while (!stack.empty()) { // root stages that s needs, directly or through others
+      const int32_t r = stack.back();
+      stack.pop_back();
+      for_each_expr(r, [&](const Expr &e) {
+        if (e.kind != Expr::Kind::stage || std::find(members.begin(), members.end(), e.source) != members.end()) return;
+        if (plan_.stages[e.source].place == Place::inlined) {
+          stack.push_back(e.source);
+        } else if (is_root(e.source) && stage(e.source).stores.empty() && !sequential(e.source)) {
+          members.push_back(e.source);
+          stack.push_back(e.source);
+        }
+      });
+    }
+    if (members.empty()) return false;
+    const int32_t n = contiguous_axis(s);
+    if (n < 0 || !stage(s).axes[n].extent.is_constant() || !allows_vector(s, n)) return false;
+    const int32_t outer = n; // loops over axes in front of the row
+    if (n != static_cast<int32_t>(stage(s).axes.size()) - 1) return false;
+    for (int32_t p : members) { // each must be indexed by the loops in front, one to one
+      for (int32_t r : readers_[p])
+        if (r != s && plan_.stages[r].place != Place::inlined && std::find(members.begin(), members.end(), r) == members.end()) return false;
+      const Stage &st = stage(p);
+      if (st.outer_rank() < outer || st.outer_rank() > outer + 1) return false;
+      for (const Axis &axis : st.axes)
+        if (!axis.extent.is_constant()) {
+          const auto position = &axis - st.axes.data();
+          if (position >= outer) return false;
+        }
+    }
+    StageSchedule &root = plan_.stages[s];
+    const int64_t row = extent(stage(s).axes[n]);
+    root.lanes = lanes_for(s, row);
+    root.vector_axis = n;
+    root.loops.clear();
+    int64_t points = row;
+    for (int32_t a = 0; a < outer; ++a) {
+      LoopSpec l;
+      l.axis = a;
+      root.loops.push_back(l);
+      points *= extent(stage(s).axes[a]);
+    }
+    if (points * 8 > kParallelWork) make_parallel(stage(s), root.loops);
+    const int32_t at = static_cast<int32_t>(root.loops.size()) - 1;
+    LoopSpec along;
+    along.axis = n;
+    along.tile = 4 * root.lanes;
+    along.balanced = false;
+    root.loops.push_back(along);
+    for (int32_t p : members) {
+      const Stage &st = stage(p);
+      StageSchedule &plan = plan_.stages[p];
+      plan.place = Place::local;
+      plan.at_stage = s;
+      plan.at_loop = at;
+      plan.loops.clear();
+      const int32_t axis = st.is_reduction() ? static_cast<int32_t>(st.axes.size()) - 1 : st.outer_rank() - 1;
+      const bool keeps_row = !st.is_reduction() && st.outer_rank() == outer + 1;
+      const bool row_sum = st.is_reduction() && st.outer_rank() == outer && st.combine && st.types.size() == 1;
+      for (int32_t a = st.outer_rank() - (keeps_row ? 1 : 0); a < static_cast<int32_t>(st.axes.size()); ++a) {
+        if (a == axis && (row_sum || keeps_row)) continue;
+        LoopSpec l;
+        l.axis = a;
+        plan.loops.push_back(l);
+      }
+      if (!(row_sum || keeps_row) || !allows_vector(p, axis)) {
+        if (row_sum || keeps_row) {
+          LoopSpec l;
+          l.axis = axis;
+          plan.loops.push_back(l);
+        }
+        for (int32_t a = outer; !st.is_reduction() && a < st.outer_rank(); ++a) (void)a;
+        continue;
+      }
+      plan.vector_axis = axis;
+      plan.lanes = lanes_for(p, extent(st.axes[axis]));
+      if (row_sum) {
+        plan.partials = 4;
+        while (plan.partials > 1 && extent(st.axes[axis]) < plan.partials * plan.lanes) plan.partials /= 2;
+      }
+      LoopSpec l;
+      l.axis = axis;
+      l.tile = 4 * plan.lanes;
+      l.balanced = false;
+      plan.loops.push_back(l);
+    }
+    return true;
+  }
+
+  void plain_root(int32_t s) {
+    const Stage &st = stage(s);
+    StageSchedule &plan = plan_.stages[s];
+    if (st.is_reduction() || sequential(s)) return; // the plain loops
+    const int32_t n = contiguous_axis(s);
+    if (n < 0 || !allows_vector(s, n)) return;
+    const int64_t e = extent(st.axes[n]);
+    plan.vector_axis = n;
+    plan.lanes = lanes_for(s, e);
+    plan.loops.clear();
+    int64_t points = 1;
+    for (int32_t a = 0; a < static_cast<int32_t>(st.axes.size()); ++a) {
+      points *= extent(st.axes[a]);
+      LoopSpec l;
+      l.axis = a;
+      if (a != n) plan.loops.push_back(l);
+    }
+    LoopSpec l;
+    l.axis = n;
+    l.tile = std::min<int64_t>(4, std::max<int64_t>(1, e / plan.lanes)) * plan.lanes;
+    l.balanced = false;
+    plan.loops.push_back(l);
+    if (points * 8 > kParallelWork * 4) make_parallel(st, plan.loops);
+  }
+
+  const Kernel &k_;
+  std::vector<Binding> &bindings_;
+  const Target &t_;
+  Schedule plan_;
+  std::vector<std::vector<int32_t>> readers_;
+};
+
+} // namespace
+
+Schedule default_schedule(const Kernel &kernel, std::vector<Binding> &bindings, const Target &target) {
+  return Scheduler(kernel, bindings, target).run();
+}
+
+} // namespace cameo::loop
