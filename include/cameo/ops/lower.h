@@ -1,0 +1,61 @@
+// From a node of Graph IR to a kernel in stage form: the one source of truth of what an operator computes. The compiled kernel,
+// constant folding, FLOP counts and the interpreter's result all come from here.
+//
+// A `fused` node lowers to one kernel: each node of its region adds its stages, in order, and reads its operands where they
+// are, in a buffer of the kernel or in an earlier stage. A single node lowers as a group of one, so there is no second path.
+//
+// Extents that are not constant become symbols of the kernel, one for each distinct expression: the caller passes their values.
+// How tensors lie in memory is not said here: buffers are index spaces in the logical order of axes, and Bindings (schedule.h)
+// place them. So layouts, halos, views and in-place results need no lowering of their own.
+//
+// A value inside a fusion group is not rounded to its dtype between two stages (an f16 sum of three terms is rounded once); a
+// `cast` always rounds. A bool is an i1 in expressions and a byte of 0 or 1 in memory.
+#pragma once
+
+#include "cameo/ir/graph.h"
+#include "cameo/loop/kernel.h"
+#include "cameo/support/result.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cameo::ops {
+
+/// What stands behind a buffer of a lowered kernel.
+struct Argument {
+  bool result = false; ///< result number `index` of the node, else operand number `index`
+  size_t index = 0;
+  /// When set, the buffer does not hold the (constant) operand itself but what this kernel of one input and one output makes
+  /// of it, evaluated when compiling: transformed Winograd filters, sums of quantised columns.
+  std::shared_ptr<const loop::Kernel> derive;
+};
+
+struct Lowered {
+  loop::Kernel kernel;
+  std::vector<Argument> arguments; ///< one per kernel buffer
+  std::vector<graph::Dim> symbols; ///< value of each kernel symbol; none is constant, no two are equal
+
+  /// `dim` as an extent of the kernel; adds a symbol when it is a new expression.
+  loop::Extent extent(const graph::Dim &dim);
+};
+
+struct LowerOptions {
+  /// One of algorithms(node); empty: the first.
+  std::string algorithm;
+};
+
+/// The algorithms that the node (of a fused node: its anchor) can be lowered by, the plain one first: "direct", "winograd2",
+/// "winograd4". Empty for a node that has no kernel (views, constants, control flow, irregular ops).
+std::vector<std::string> algorithms(const graph::Node &node);
+
+/// The node as a kernel. Buffers stand in the order: operands used, then results; a buffer whose operand is produced by a
+/// constant node has role `constant`. Errors (unsupported): an op, dtype or attribute without a lowering, in words. The node must
+/// be typed and verified: anything malformed is a CAMEO_CHECK.
+Result<Lowered> lower(const graph::Node &node, const LowerOptions &options = {});
+
+/// Whether lower() would succeed, without building the kernel's name and origin; nullopt, or why not.
+std::optional<std::string> lowering_problem(const graph::Node &node);
+
+} // namespace cameo::ops

@@ -1,0 +1,131 @@
+// The plan of a model: what is decided about its kernels and its memory once the graph is fused and laid out.
+//
+// Fusion groups are `fused` nodes and layouts are part of types, so the graph's own text says them. The plan says the rest, for
+// one target: the algorithm and the schedule of each kernel, where each tensor lies (strides, halos, views, in-place results),
+// the packed format of each constant, and the offsets in the arena. It prints and parses, so that a tuner can search it and a
+// file can keep it; the default comes from make_plan(). Building a program from a graph and a plan decides nothing more.
+//
+// Values and nodes of the graph are known by number: their position in the order of definition (numbering.h of passes/), which
+// printing and parsing the graph keeps.
+//
+//   plan x86-64-v3 for #9f83c1d2a4b5e607 {
+//     arena 64*batch + 4096
+//     buffer 0 input 0
+//     buffer 1 arena at 0 bytes 64*batch steps 0 to 2
+//     buffer 2 weights value 3
+//     value 4 in 1 offset 66 terms (0 * 1024, 1 * 1, 2 * 256, 3 * 16) halo (0 0, 0 0, 1 1, 1 1) fill 0.0
+//     step 0 fill 4
+//     step 1 node 2 algorithm "direct" {
+//       weights 3 in 2 offset 0 terms (0/32 * 288, 1 * 32, 0%32 * 1)
+//       schedule "..."
+//     }
+//   }
+#pragma once
+
+#include "cameo/ir/graph.h"
+#include "cameo/loop/schedule.h"
+#include "cameo/loop/target.h"
+#include "cameo/ops/lower.h"
+
+#include <string>
+#include <vector>
+
+namespace cameo::passes {
+
+/// One term of a layout, as loop::LayoutTerm, with a stride in elements that may depend on symbols.
+struct PlacedTerm {
+  int32_t dim = 0;
+  int64_t divide = 1;
+  int64_t modulo = 0;
+  graph::Dim stride = 1;
+  friend bool operator==(const PlacedTerm &, const PlacedTerm &) = default;
+};
+
+/// Where the elements of a tensor lie in a buffer: element offset = offset + sum of the terms.
+struct Placement {
+  int32_t buffer = -1;
+  graph::Dim offset;             ///< in elements, from the start of the buffer
+  std::vector<PlacedTerm> terms; ///< none for a dim of extent 1 is needed
+  /// Per dim, the elements before and after that exist and hold `fill`; empty: none.
+  std::vector<std::pair<int64_t, int64_t>> halo;
+  double fill = 0;
+  friend bool operator==(const Placement &, const Placement &) = default;
+};
+
+/// A piece of memory.
+struct BufferPlan {
+  enum class Space : uint8_t {
+    input,   ///< the caller's, read only
+    output,  ///< the caller's
+    weights, ///< constants, read only
+    arena,   ///< the workspace
+  };
+  Space space = Space::arena;
+  int32_t port = -1; ///< of an input or output: its number; of weights: the number of the constant value
+  graph::Dim bytes;  ///< halo and padding included
+  graph::Dim offset; ///< arena: in bytes, a multiple of 64
+  int32_t first = 0; ///< arena: the step that first writes it,
+  int32_t last = 0;  ///<        and the last one that reads or writes it
+  friend bool operator==(const BufferPlan &, const BufferPlan &) = default;
+};
+
+/// A value of the graph that lies in memory. Values inside fused groups do not, nor do those that no step needs.
+struct ValuePlan {
+  int32_t value = -1;
+  Placement place;
+  friend bool operator==(const ValuePlan &, const ValuePlan &) = default;
+};
+
+/// One thing that the program does.
+struct Step {
+  enum class Kind : uint8_t {
+    kernel, ///< runs node `node`
+    fill,   ///< writes the halo of value `value`
+    copy,   ///< copies value `value` to output `output` of the model
+  };
+  Kind kind = Kind::kernel;
+  int32_t node = -1;
+  int32_t value = -1;
+  int32_t output = -1;
+  std::string algorithm; ///< kernel: one of ops::algorithms(node)
+  /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
+  std::vector<std::pair<int32_t, Placement>> packed;
+  loop::Schedule schedule; ///< of the kernel, the fill or the copy
+  int32_t scratch = -1;    ///< buffer for the kernel's scratch memory; -1: it needs none
+};
+
+struct Plan {
+  std::string target;      ///< name of the target it was made for
+  uint64_t graph_hash = 0; ///< of the graph's text
+  std::vector<BufferPlan> buffers;
+  std::vector<ValuePlan> values; ///< sorted by value
+  std::vector<Step> steps;
+  graph::Dim arena_bytes;
+
+  const ValuePlan *find(int32_t value) const; ///< nullptr when it has no memory
+};
+
+/// What a plan may depend on besides graph and target.
+struct PlanOptions {
+  bool in_place = true;         ///< results may overwrite an operand that dies
+  bool views = true;            ///< reshape, slice, concat, ... without copies
+  bool halos = true;            ///< producers write into buffers with a border for padded windows
+  bool pack_weights = true;     ///< constants are re-laid for their kernel
+  bool winograd = true;         ///< Winograd where the model of the target says that it wins
+  bool plain_schedules = false; ///< every kernel by plain_schedule: slow, the oracle of tests
+};
+
+/// The plan that the analytical model of the target picks. `graph` is at stage fused or laid_out. Errors (unsupported): every node
+/// without a lowering.
+Result<Plan> make_plan(const graph::Graph &graph, const loop::Target &target, const PlanOptions &options = {});
+
+/// Deterministic; parse(print(p)) gives p.
+std::string print(const Plan &plan, const graph::Graph &graph);
+/// `graph` is the one that the plan is for: a different hash is an error. `file` is for messages (file:line:col: what).
+Result<Plan> parse_plan(std::string_view text, const graph::Graph &graph, const std::string &file);
+
+/// Violated rules in words: a value that a step reads before it is written, two live buffers that overlap, a placement that
+/// leaves its buffer, a port that is not row-major. Empty when the plan is sound.
+std::vector<std::string> verify(const Plan &plan, const graph::Graph &graph);
+
+} // namespace cameo::passes
