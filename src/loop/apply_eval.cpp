@@ -99,14 +99,19 @@ Value Lowerer::apply_op(Opcode code, std::vector<Value> operands, Scalar cast_to
   Key key{-3, static_cast<int64_t>(code), static_cast<int64_t>(cast_to)};
   return shared(std::move(key), operands, [&]() -> Value {
     switch (op_class(code)) {
-    case OpClass::unary: return b_.unary(code, operands[0]);
-    case OpClass::binary: return b_.binary(code, operands[0], operands[1]);
-    case OpClass::ternary: return b_.ternary(code, operands[0], operands[1], operands[2]);
-    case OpClass::compare: return b_.compare(code, operands[0], operands[1]);
+    case OpClass::unary:
+      return b_.unary(code, operands[0]);
+    case OpClass::binary:
+      return b_.binary(code, operands[0], operands[1]);
+    case OpClass::ternary:
+      return b_.ternary(code, operands[0], operands[1], operands[2]);
+    case OpClass::compare:
+      return b_.compare(code, operands[0], operands[1]);
     case OpClass::cast:
       return code == Opcode::bitcast ? b_.bitcast(operands[0], b_.type(operands[0]).with_scalar(cast_to))
                                      : b_.cast(code, operands[0], cast_to);
-    case OpClass::other: break;
+    case OpClass::other:
+      break;
     }
     CAMEO_CHECK(code == Opcode::select, "not a pure operation");
     return b_.select(operands[0], operands[1], operands[2]);
@@ -123,8 +128,10 @@ Value Lowerer::eval(ExprId id, Context &context) {
 Value Lowerer::eval_new(const Expr &e, Context &context) {
   const Point &point = context.point;
   switch (e.kind) {
-  case Expr::Kind::constant: return constant(e.type, e.real, e.integer, 1);
-  case Expr::Kind::symbol: return symbols_[e.integer];
+  case Expr::Kind::constant:
+    return constant(e.type, e.real, e.integer, 1);
+  case Expr::Kind::symbol:
+    return symbols_[e.integer];
   case Expr::Kind::carried:
     CAMEO_CHECK(context.carried, "carried value outside of a reduction");
     return (*context.carried)[e.component];
@@ -147,8 +154,10 @@ Value Lowerer::eval_new(const Expr &e, Context &context) {
     for (ExprId a : e.args) operands.push_back(eval(a, context));
     return apply_op(e.op, std::move(operands), e.type);
   }
-  case Expr::Kind::buffer: return read_buffer(e, context);
-  case Expr::Kind::stage: return read_stage(e, context);
+  case Expr::Kind::buffer:
+    return read_buffer(e, context);
+  case Expr::Kind::stage:
+    return read_stage(e, context);
   }
   CAMEO_UNREACHABLE("expression kind");
 }
@@ -162,8 +171,10 @@ Lowerer::LaneIndex Lowerer::lane_index(const Index &index, Context &context) {
   }
   if (index.indirect >= 0) {
     Value v = eval(index.indirect, context);
-    if (b_.type(v).lanes == 1) out.base += Affine(v);
-    else out.extra = v;
+    if (b_.type(v).lanes == 1)
+      out.base += Affine(v);
+    else
+      out.extra = v;
   }
   return out;
 }
@@ -185,7 +196,8 @@ std::vector<Value> Lowerer::lane_vector(const LaneIndex &c, int32_t lanes) {
 
 // Bounds checks of the coordinates that may leave their domain. Such a coordinate is replaced by a safe one inside the domain; the
 // result is true where all of them were inside (an invalid value when that is certain).
-Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain, int32_t lanes) {
+Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain,
+                     int32_t lanes) {
   Value inside;
   for (size_t d = 0; d < coordinates.size(); ++d) {
     LaneIndex &c = coordinates[d];
@@ -193,7 +205,8 @@ Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const s
     if (!c.extra.valid() && !range.symbolic.valid()) {
       Affine last = c.base + Affine(c.step * (lanes - 1));
       auto low = bounds(c.step < 0 ? last : c.base), high = bounds(c.step < 0 ? c.base : last);
-      if (low && high && low->first >= range.base.constant && high->second < range.base.constant + range.extent) continue;
+      if (low && high && low->first >= range.base.constant && high->second < range.base.constant + range.extent)
+        continue;
     }
     Value v = lane_vector(c, lanes)[0];
     const int32_t n = b_.type(v).lanes;
@@ -210,8 +223,7 @@ Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const s
     c = {};
     if (n == 1) {
       c.base = Affine(safe);
-      if (!range.symbolic.valid())
-        ranges_[safe.id] = {range.base.constant, range.base.constant + range.extent - 1};
+      if (!range.symbolic.valid()) ranges_[safe.id] = {range.base.constant, range.base.constant + range.extent - 1};
     } else {
       c.extra = safe;
     }
@@ -222,17 +234,21 @@ Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const s
 Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes) {
   Place_ out;
   out.address = binding.offset;
-  auto add_extra = [&](Value v) { out.extra = out.extra.valid() ? apply_op(Opcode::add, {out.extra, v}, Scalar::i64) : v; };
+  auto add_extra = [&](Value v) {
+    out.extra = out.extra.valid() ? apply_op(Opcode::add, {out.extra, v}, Scalar::i64) : v;
+  };
   for (const LayoutTerm &term : binding.terms) {
     LaneIndex part = coordinates[term.dim];
     if (term.divide != 1 || term.modulo != 0) {
       const int64_t rest = part.base.constant - floor_div(part.base.constant, term.divide) * term.divide;
       const bool lanes_stay = part.step >= 0 && rest + part.step * (lanes - 1) < term.divide;
-      const bool exact = !part.extra.valid() && divisible(part.base, term.divide) &&
-                         (part.step % term.divide == 0 || lanes_stay);
+      const bool exact =
+          !part.extra.valid() && divisible(part.base, term.divide) && (part.step % term.divide == 0 || lanes_stay);
       bool done = false;
       if (exact) {
-        LaneIndex q{divide_exact(part.base, term.divide), lanes_stay && part.step % term.divide != 0 ? 0 : part.step / term.divide, {}};
+        LaneIndex q{divide_exact(part.base, term.divide),
+                    lanes_stay && part.step % term.divide != 0 ? 0 : part.step / term.divide,
+                    {}};
         if (term.modulo == 0) {
           part = q;
           done = true;
@@ -257,8 +273,10 @@ Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const 
         if (term.divide != 1) v = apply_op(Opcode::udiv, {v, integer(type, term.divide)}, Scalar::i64);
         if (term.modulo != 0) v = apply_op(Opcode::urem, {v, integer(type, term.modulo)}, Scalar::i64);
         part = {};
-        if (type.lanes == 1) part.base = Affine(v);
-        else part.extra = v;
+        if (type.lanes == 1)
+          part.base = Affine(v);
+        else
+          part.extra = v;
       }
     }
     if (term.stride_symbol >= 0) {
@@ -266,8 +284,10 @@ Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const 
       if (term.stride != 1) stride = apply_op(Opcode::mul, {stride, integer(kIndex, term.stride)}, Scalar::i64);
       Value v = lane_vector(part, lanes)[0];
       Value product = apply_op(Opcode::mul, {v, stride}, Scalar::i64);
-      if (b_.type(product).lanes == 1) out.address += Affine(product);
-      else add_extra(product);
+      if (b_.type(product).lanes == 1)
+        out.address += Affine(product);
+      else
+        add_extra(product);
       continue;
     }
     out.address += part.base * term.stride;
@@ -278,7 +298,8 @@ Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const 
   return out;
 }
 
-Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Point &point, int64_t version, int32_t align) {
+Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Point &point, int64_t version,
+                          int32_t align) {
   const bool uniform = at.step == 0 && !at.extra.valid();
   const int32_t lanes = uniform ? 1 : point.lanes;
   Key key{-5, version, lanes};
@@ -296,25 +317,28 @@ Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Poi
     for (Value v : operands) level = std::max(level, level_of(v));
     if (level < b_.depth()) {
       if (hoisted_.size() <= level) hoisted_.resize(level + 1, 0);
-      if (hoisted_[level] >= kMaxHoistedVectors) hoist = false;
-      else ++hoisted_[level];
+      if (hoisted_[level] >= kMaxHoistedVectors)
+        hoist = false;
+      else
+        ++hoisted_[level];
     }
   }
-  return shared(std::move(key), operands, [&]() -> Value {
-    if (uniform || (at.step == 1 && !at.extra.valid()))
-      return b_.load(buffer, at.address, lanes, align, active);
-    Value index = at.extra;
-    const Type vector = kIndex.with_lanes(lanes);
-    if (at.step != 0) {
-      Value steps = b_.mul(b_.iota(vector), integer(vector, at.step));
-      index = index.valid() ? b_.add(index, steps) : steps;
-    }
-    Value mask;
-    if (active.valid())
-      mask = b_.compare(Opcode::lt, b_.iota(vector), b_.broadcast(active, lanes));
-    (void)type;
-    return b_.gather(buffer, at.address, index, mask);
-  }, hoist);
+  return shared(
+      std::move(key), operands,
+      [&]() -> Value {
+        if (uniform || (at.step == 1 && !at.extra.valid())) return b_.load(buffer, at.address, lanes, align, active);
+        Value index = at.extra;
+        const Type vector = kIndex.with_lanes(lanes);
+        if (at.step != 0) {
+          Value steps = b_.mul(b_.iota(vector), integer(vector, at.step));
+          index = index.valid() ? b_.add(index, steps) : steps;
+        }
+        Value mask;
+        if (active.valid()) mask = b_.compare(Opcode::lt, b_.iota(vector), b_.broadcast(active, lanes));
+        (void)type;
+        return b_.gather(buffer, at.address, index, mask);
+      },
+      hoist);
 }
 
 void Lowerer::store_lanes(Value value, Value buffer, const Place_ &at, const Point &point, int32_t align) {
@@ -339,7 +363,8 @@ void Lowerer::store_lanes(Value value, Value buffer, const Place_ &at, const Poi
 Value Lowerer::as_computed(Value v, DType dtype) {
   switch (dtype) {
   case DType::f16:
-  case DType::bf16: return apply_op(Opcode::fpext, {v}, Scalar::f32);
+  case DType::bf16:
+    return apply_op(Opcode::fpext, {v}, Scalar::f32);
   default:
     CAMEO_CHECK(!is_float(dtype) || bits(dtype) >= 32, "no conversion for " + std::string(name(dtype)));
     CAMEO_CHECK(bits(dtype) >= 8, "no conversion for " + std::string(name(dtype)));
@@ -350,7 +375,8 @@ Value Lowerer::as_computed(Value v, DType dtype) {
 Value Lowerer::as_stored(Value v, DType dtype) {
   switch (dtype) {
   case DType::f16:
-  case DType::bf16: return apply_op(Opcode::fptrunc, {v}, storage_type(dtype));
+  case DType::bf16:
+    return apply_op(Opcode::fptrunc, {v}, storage_type(dtype));
   default:
     CAMEO_CHECK(!is_float(dtype) || bits(dtype) >= 32, "no conversion for " + std::string(name(dtype)));
     CAMEO_CHECK(bits(dtype) >= 8, "no conversion for " + std::string(name(dtype)));
@@ -370,8 +396,10 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
     std::vector<Range> domain;
     for (size_t d = 0; d < buffer.dims.size(); ++d) {
       Range r;
-      if (buffer.dims[d].is_constant()) r.extent = buffer.dims[d].value;
-      else r.symbolic = symbols_[buffer.dims[d].symbol];
+      if (buffer.dims[d].is_constant())
+        r.extent = buffer.dims[d].value;
+      else
+        r.symbolic = symbols_[buffer.dims[d].symbol];
       if (halo_serves && !r.symbolic.valid()) {
         r.base += Affine(-binding.halo[d].first);
         r.extent += binding.halo[d].first + binding.halo[d].second;
@@ -392,18 +420,22 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   const bool writable = buffer.role == BufferRole::output || buffer.role == BufferRole::inout || binding.aliased;
   const Place_ at = place(coordinates, binding, lanes);
   const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
-  Value v = load_lanes(buffers_[e.source], storage_type(buffer.dtype), at, context.point, writable ? version_ : -1, element_bytes);
+  Value v = load_lanes(buffers_[e.source], storage_type(buffer.dtype), at, context.point, writable ? version_ : -1,
+                       element_bytes);
   v = as_computed(v, buffer.dtype);
   if (!inside.valid()) return v;
-  return apply_op(Opcode::select, {splat(inside, b_.type(v).lanes > 1 ? lanes : b_.type(inside).lanes),
-                                   v, constant(e.type, e.real, e.integer, 1)}, e.type);
+  return apply_op(
+      Opcode::select,
+      {splat(inside, b_.type(v).lanes > 1 ? lanes : b_.type(inside).lanes), v, constant(e.type, e.real, e.integer, 1)},
+      e.type);
 }
 
 Value Lowerer::read_stage(const Expr &e, Context &context) {
   const Storage &storage = storage_[e.source];
   const Stage &stage = kernel_.stages[e.source];
   if (storage.kind == Storage::Kind::none) {
-    CAMEO_CHECK(schedule_.stages[e.source].place == Place::inlined, "stage " + stage.name + " is read before it is computed");
+    CAMEO_CHECK(schedule_.stages[e.source].place == Place::inlined,
+                "stage " + stage.name + " is read before it is computed");
     return read_inlined(e, context);
   }
   std::vector<LaneIndex> coordinates;
@@ -415,7 +447,8 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
     if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), lanes);
     const KernelBuffer &buffer = kernel_.buffers[store.buffer];
     Place_ at = place(coordinates, bindings_[store.buffer], lanes);
-    Value v = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, context.point, version_, std::max(1, bits(buffer.dtype) / 8));
+    Value v = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, context.point, version_,
+                         std::max(1, bits(buffer.dtype) / 8));
     v = as_computed(v, buffer.dtype);
     return inside.valid() ? apply_op(Opcode::select, {inside, v, constant(e.type, e.real, e.integer, 1)}, e.type) : v;
   }
@@ -489,8 +522,10 @@ Value Lowerer::read_inlined(const Expr &e, Context &context) {
       carried = std::move(next);
       more = false;
       for (size_t d = k.size(); d-- > 0 && !more;) {
-        if (++k[d] < stage.axes[outer + d].extent.value) more = true;
-        else k[d] = 0;
+        if (++k[d] < stage.axes[outer + d].extent.value)
+          more = true;
+        else
+          k[d] = 0;
       }
     }
     v = carried[e.component];

@@ -40,8 +40,10 @@ void Lowerer::guarded(Value condition, const std::function<void()> &then, const 
       return {};
     };
   };
-  if (otherwise) b_.if_else(condition, block(then), block(otherwise));
-  else b_.if_else(condition, block(then));
+  if (otherwise)
+    b_.if_else(condition, block(then), block(otherwise));
+  else
+    b_.if_else(condition, block(then));
   barrier_ = barrier;
   touch();
 }
@@ -53,7 +55,8 @@ std::vector<Lowerer::Segment> Lowerer::segments(int64_t extent, const LoopSpec &
   auto add = [&](int64_t size, int64_t count) {
     if (count == 0 || size == 0) return;
     const Segment *last = list.empty() ? nullptr : &list.back();
-    list.push_back({size, count, last ? last->start + last->tile * last->count : 0, last ? last->first + last->count : 0});
+    list.push_back(
+        {size, count, last ? last->start + last->tile * last->count : 0, last ? last->first + last->count : 0});
   };
   if (spec.balanced && !vector && extent % tile != 0) {
     const int64_t tiles = (extent + tile - 1) / tile, size = extent / tiles, larger = extent % tiles;
@@ -80,8 +83,8 @@ Lowerer::Values Lowerer::one_tile(Frame &frame, size_t loop, Range tile, Affine 
   return carried;
 }
 
-Lowerer::Values Lowerer::iterate(Frame &frame, size_t loop, const Segment &segment, int64_t trips, Value lower, Value upper,
-                                 Values carried, const Body &body) {
+Lowerer::Values Lowerer::iterate(Frame &frame, size_t loop, const Segment &segment, int64_t trips, Value lower,
+                                 Value upper, Values carried, const Body &body) {
   const LoopSpec &spec = schedule_.stages[frame.stage].loops[loop];
   const Range whole = frame.ranges[spec.axis];
   auto tile_at = [&](Affine i) {
@@ -95,18 +98,22 @@ Lowerer::Values Lowerer::iterate(Frame &frame, size_t loop, const Segment &segme
     return one_tile(frame, loop, tile_at(Affine(0)), Affine(segment.first), trips, std::move(carried), body);
   const bool certain = !lower.valid();
   Value from = certain ? integer(kIndex, 0) : lower, to = certain ? integer(kIndex, segment.count) : upper;
-  return counted_loop(from, to, {0, segment.count - 1}, std::move(carried), [&](Value iv, Values values) {
-    Affine i(iv);
-    if (spec.zigzag >= 0) { // odd steps of the sequential axis walk backwards
-      Value odd = apply_op(Opcode::bit_and, {index_value(frame.ranges[spec.zigzag].base), integer(kIndex, 1)}, Scalar::i64);
-      Value back = apply_op(Opcode::sub, {integer(kIndex, segment.count - 1), iv}, Scalar::i64);
-      Value condition = apply_op(Opcode::ne, {odd, integer(kIndex, 0)}, Scalar::i1);
-      Value turned = apply_op(Opcode::select, {condition, back, iv}, Scalar::i64);
-      ranges_[turned.id] = {0, segment.count - 1};
-      i = Affine(turned);
-    }
-    return one_tile(frame, loop, tile_at(i), i + Affine(segment.first), trips, std::move(values), body);
-  }, certain);
+  return counted_loop(
+      from, to, {0, segment.count - 1}, std::move(carried),
+      [&](Value iv, Values values) {
+        Affine i(iv);
+        if (spec.zigzag >= 0) { // odd steps of the sequential axis walk backwards
+          Value odd =
+              apply_op(Opcode::bit_and, {index_value(frame.ranges[spec.zigzag].base), integer(kIndex, 1)}, Scalar::i64);
+          Value back = apply_op(Opcode::sub, {integer(kIndex, segment.count - 1), iv}, Scalar::i64);
+          Value condition = apply_op(Opcode::ne, {odd, integer(kIndex, 0)}, Scalar::i1);
+          Value turned = apply_op(Opcode::select, {condition, back, iv}, Scalar::i64);
+          ranges_[turned.id] = {0, segment.count - 1};
+          i = Affine(turned);
+        }
+        return one_tile(frame, loop, tile_at(i), i + Affine(segment.first), trips, std::move(values), body);
+      },
+      certain);
 }
 
 Lowerer::Values Lowerer::loop_over(Frame &frame, size_t loop, Values carried, const Body &body) {
@@ -191,18 +198,26 @@ Lowerer::Values Lowerer::symbolic_loop(Frame &frame, size_t loop, Values carried
     r.limit = limit;
     return r;
   };
-  carried = counted_loop(integer(kIndex, 0), tiles, {0, kMost}, std::move(carried), [&](Value iv, Values values) {
-    return one_tile(frame, loop, piece(whole.base + Affine(iv, tile), tile, {}), Affine(iv), kMost, std::move(values), body);
-  }, false);
+  carried = counted_loop(
+      integer(kIndex, 0), tiles, {0, kMost}, std::move(carried),
+      [&](Value iv, Values values) {
+        return one_tile(frame, loop, piece(whole.base + Affine(iv, tile), tile, {}), Affine(iv), kMost,
+                        std::move(values), body);
+      },
+      false);
   if (tile == 1) return carried;
   Value done = apply_op(Opcode::mul, {tiles, integer(kIndex, tile)}, Scalar::i64);
   Value rest = apply_op(Opcode::sub, {n, done}, Scalar::i64);
   ranges_[done.id] = {0, kMost};
   auto piece_loop = [&](Value count, int64_t extent, Value limit) {
     Value from = done;
-    carried = counted_loop(integer(kIndex, 0), count, {0, 0}, std::move(carried), [&](Value, Values values) {
-      return one_tile(frame, loop, piece(whole.base + Affine(from), extent, limit), Affine(tiles), kMost, std::move(values), body);
-    }, false);
+    carried = counted_loop(
+        integer(kIndex, 0), count, {0, 0}, std::move(carried),
+        [&](Value, Values values) {
+          return one_tile(frame, loop, piece(whole.base + Affine(from), extent, limit), Affine(tiles), kMost,
+                          std::move(values), body);
+        },
+        false);
   };
   if (spec.axis == plan.vector_axis) {
     CAMEO_CHECK(whole.base == Affine(0), "a symbolic vector axis starts at 0");
@@ -229,10 +244,13 @@ void Lowerer::nest(Frame &frame, size_t loop) {
   if (loop == 0) place_stages(frame, -1);
   if (stage.is_reduction() &&
       (loop == plan.loops.size() || stage.axes[plan.loops[loop].axis].kind == AxisKind::reduction)) {
-    const bool outer_inside = std::any_of(plan.loops.begin() + static_cast<std::ptrdiff_t>(loop), plan.loops.end(),
-                                          [&](const LoopSpec &l) { return stage.axes[l.axis].kind != AxisKind::reduction; });
-    if (outer_inside) accumulate_in_memory(frame, loop);
-    else reduce(frame, loop, false);
+    const bool outer_inside =
+        std::any_of(plan.loops.begin() + static_cast<std::ptrdiff_t>(loop), plan.loops.end(),
+                    [&](const LoopSpec &l) { return stage.axes[l.axis].kind != AxisKind::reduction; });
+    if (outer_inside)
+      accumulate_in_memory(frame, loop);
+    else
+      reduce(frame, loop, false);
     return;
   }
   if (loop == plan.loops.size()) return points(frame);
@@ -246,10 +264,13 @@ void Lowerer::nest(Frame &frame, size_t loop) {
 void Lowerer::place_stages(Frame &frame, int32_t loop) {
   for (int32_t s = 0; s < static_cast<int32_t>(kernel_.stages.size()); ++s) {
     const StageSchedule &plan = schedule_.stages[s];
-    if ((plan.place != Place::local && plan.place != Place::registers) || plan.at_stage != frame.stage || plan.at_loop != loop)
+    if ((plan.place != Place::local && plan.place != Place::registers) || plan.at_stage != frame.stage ||
+        plan.at_loop != loop)
       continue;
-    if (plan.rolling_axis >= 0) advance_rolling(frame, loop, s);
-    else compute(s, required(s));
+    if (plan.rolling_axis >= 0)
+      advance_rolling(frame, loop, s);
+    else
+      compute(s, required(s));
   }
 }
 
@@ -263,7 +284,8 @@ void Lowerer::before_loop(Frame &frame, size_t loop, const Range &first, bool fi
   const bool sequential = kernel_.stages[frame.stage].axes[axis].kind == AxisKind::sequential;
   for (int32_t s = 0; s < static_cast<int32_t>(kernel_.stages.size()); ++s) {
     const StageSchedule &plan = schedule_.stages[s];
-    const bool placed = plan.place == Place::local && plan.at_stage == frame.stage && plan.at_loop == static_cast<int32_t>(loop);
+    const bool placed =
+        plan.place == Place::local && plan.at_stage == frame.stage && plan.at_loop == static_cast<int32_t>(loop);
     if (placed && plan.rolling_axis >= 0 && first_segment) {
       auto [box, rows] = rolling_window(frame, static_cast<int32_t>(loop), s);
       allocate(s, box);
@@ -337,11 +359,14 @@ void Lowerer::initial_state(int32_t stage) {
     const int64_t step = d == plan.vector_axis ? plan.lanes : 1;
     if (d == t || whole.extent <= step) return walk(d + 1);
     const int64_t whole_tiles = whole.extent / step;
-    counted_loop(integer(kIndex, 0), integer(kIndex, whole_tiles), {0, whole_tiles - 1}, {}, [&](Value iv, Values) {
-      frame.ranges[d] = {whole.base + Affine(iv, step), step, {}, {}};
-      walk(d + 1);
-      return Values{};
-    }, true);
+    counted_loop(
+        integer(kIndex, 0), integer(kIndex, whole_tiles), {0, whole_tiles - 1}, {},
+        [&](Value iv, Values) {
+          frame.ranges[d] = {whole.base + Affine(iv, step), step, {}, {}};
+          walk(d + 1);
+          return Values{};
+        },
+        true);
     if (whole.extent % step != 0) {
       frame.ranges[d] = {whole.base + Affine(whole_tiles * step), whole.extent % step, {}, {}};
       walk(d + 1);
@@ -367,7 +392,8 @@ void Lowerer::compute_clipped(int32_t stage, Box box) {
     if (range && range->first >= 0 && range->second + box[d].extent <= extent.value) continue;
     if (box[d].base.is_constant()) {
       const int64_t low = box[d].base.constant, high = low + box[d].extent;
-      const int64_t from = std::clamp<int64_t>(low, 0, extent.value), to = std::clamp<int64_t>(high, from, extent.value);
+      const int64_t from = std::clamp<int64_t>(low, 0, extent.value),
+                    to = std::clamp<int64_t>(high, from, extent.value);
       Box part = box;
       if (from > low) {
         part[d] = {Affine(low), std::min(from, high) - low, {}, {}};
@@ -388,24 +414,32 @@ void Lowerer::compute_clipped(int32_t stage, Box box) {
       part[d] = {index, 1, {}, {}};
       Value i = index_value(index);
       Value inside = apply_op(Opcode::ult, {i, integer(kIndex, extent.value)}, Scalar::i1);
-      guarded(inside, [&] {
-        const auto saved = ranges_;
-        // Inside this block the row is known to lie in the index space.
-        Value safe = apply_op(Opcode::max, {apply_op(Opcode::min, {i, integer(kIndex, extent.value - 1)}, Scalar::i64),
-                                            integer(kIndex, 0)}, Scalar::i64);
-        ranges_[safe.id] = {0, extent.value - 1};
-        part[d].base = Affine(safe);
-        compute_clipped(stage, part);
-        ranges_ = saved;
-      }, [&] { fill(stage, part); });
+      guarded(
+          inside,
+          [&] {
+            const auto saved = ranges_;
+            // Inside this block the row is known to lie in the index space.
+            Value safe = apply_op(
+                Opcode::max,
+                {apply_op(Opcode::min, {i, integer(kIndex, extent.value - 1)}, Scalar::i64), integer(kIndex, 0)},
+                Scalar::i64);
+            ranges_[safe.id] = {0, extent.value - 1};
+            part[d].base = Affine(safe);
+            compute_clipped(stage, part);
+            ranges_ = saved;
+          },
+          [&] { fill(stage, part); });
     };
     if (whole.extent == 1) {
       row(whole.base);
     } else {
-      counted_loop(integer(kIndex, 0), integer(kIndex, whole.extent), {0, whole.extent - 1}, {}, [&](Value iv, Values) {
-        row(whole.base + Affine(iv));
-        return Values{};
-      }, true);
+      counted_loop(
+          integer(kIndex, 0), integer(kIndex, whole.extent), {0, whole.extent - 1}, {},
+          [&](Value iv, Values) {
+            row(whole.base + Affine(iv));
+            return Values{};
+          },
+          true);
     }
     return;
   }
@@ -427,7 +461,8 @@ void Lowerer::fill(int32_t stage, const Box &box) {
       CAMEO_CHECK(!value || *value == e.real, "readers of stage " + s.name + " disagree on its halo");
       value = e.real;
     });
-  CAMEO_CHECK(value && storage_[stage].kind == Storage::Kind::memory, "stage " + s.name + " is read outside of its index space");
+  CAMEO_CHECK(value && storage_[stage].kind == Storage::Kind::memory,
+              "stage " + s.name + " is read outside of its index space");
   Frame frame{stage, box};
   const Box full = full_box(stage);
   frame.ranges.insert(frame.ranges.end(), full.begin() + s.outer_rank(), full.end());
@@ -443,11 +478,14 @@ void Lowerer::fill(int32_t stage, const Box &box) {
     const Range whole = frame.ranges[d];
     const int64_t step = d == plan.vector_axis ? plan.lanes : 1, count = whole.extent / step;
     if (count <= 1 && whole.extent <= step) return walk(d + 1);
-    counted_loop(integer(kIndex, 0), integer(kIndex, count), {0, count - 1}, {}, [&](Value iv, Values) {
-      frame.ranges[d] = {whole.base + Affine(iv, step), step, {}, {}};
-      walk(d + 1);
-      return Values{};
-    }, true);
+    counted_loop(
+        integer(kIndex, 0), integer(kIndex, count), {0, count - 1}, {},
+        [&](Value iv, Values) {
+          frame.ranges[d] = {whole.base + Affine(iv, step), step, {}, {}};
+          walk(d + 1);
+          return Values{};
+        },
+        true);
     if (whole.extent % step != 0) {
       frame.ranges[d] = {whole.base + Affine(count * step), whole.extent % step, {}, {}};
       walk(d + 1);

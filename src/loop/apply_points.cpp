@@ -48,8 +48,10 @@ std::vector<Point> Lowerer::box_points(const Frame &frame, bool reduction) {
           q.lanes = plan.lanes;
           if (range.limit.valid()) {
             Value left = apply_op(Opcode::sub, {range.limit, index_value(q.index.back())}, Scalar::i64);
-            q.active = apply_op(Opcode::max, {apply_op(Opcode::min, {left, integer(kIndex, plan.lanes)}, Scalar::i64),
-                                              integer(kIndex, 0)}, Scalar::i64);
+            q.active =
+                apply_op(Opcode::max,
+                         {apply_op(Opcode::min, {left, integer(kIndex, plan.lanes)}, Scalar::i64), integer(kIndex, 0)},
+                         Scalar::i64);
           } else if (i + plan.lanes > range.extent) {
             q.active = integer(kIndex, range.extent - i);
           }
@@ -86,12 +88,14 @@ void Lowerer::reduce(Frame &frame, size_t loop, bool from_memory) {
   for (const Point &point : outer) {
     Context context{frame.stage, point};
     Values start;
-    if (from_memory) start = load_state(frame.stage, point);
+    if (from_memory)
+      start = load_state(frame.stage, point);
     else
       for (ExprId e : s.init) start.push_back(splat(eval(e, context), point.lanes));
     for (int32_t p = 0; p < plan.partials; ++p)
       for (size_t c = 0; c < s.types.size(); ++c)
-        values.push_back(partial ? constant(s.types[c], float_identity(*s.combine), integer_identity(*s.combine, s.types[c]),
+        values.push_back(partial ? constant(s.types[c], float_identity(*s.combine),
+                                            integer_identity(*s.combine, s.types[c]),
                                             vector_reduction ? plan.lanes : point.lanes)
                                  : start[c]);
     initial.push_back(std::move(start));
@@ -160,7 +164,8 @@ Value Lowerer::join_partials(const Stage &stage, Values values, Value initial) {
     for (size_t i = 0; i < n / 2; ++i) values[i] = apply_op(*stage.combine, {values[i], values[(n + 1) / 2 + i]}, type);
   Value v = values[0];
   if (b_.type(v).lanes > 1 && b_.type(initial).lanes == 1)
-    v = shared({-7, static_cast<int64_t>(horizontal(*stage.combine))}, {v}, [&] { return b_.reduce(horizontal(*stage.combine), v); });
+    v = shared({-7, static_cast<int64_t>(horizontal(*stage.combine))}, {v},
+               [&] { return b_.reduce(horizontal(*stage.combine), v); });
   return apply_op(*stage.combine, {initial, v}, type);
 }
 
@@ -253,7 +258,8 @@ Value Lowerer::dot_update(const Frame &frame, const Point &point, Value accumula
     for (const Index &index : e.indices) neighbour.push_back(lane_index(index, beside));
     const Place_ at = place(coordinates, bindings_[e.source], point.lanes);
     const Place_ after = place(neighbour, bindings_[e.source], point.lanes);
-    CAMEO_CHECK((after.address - at.address) == Affine(1) && !at.extra.valid(), "a dot product needs 4 contiguous elements");
+    CAMEO_CHECK((after.address - at.address) == Affine(1) && !at.extra.valid(),
+                "a dot product needs 4 contiguous elements");
     CAMEO_CHECK(at.step == (i == 0 ? 0 : 4), "a dot product needs lanes of 4 contiguous elements");
     Point bytes = point;
     bytes.lanes = 4 * (i == 0 ? 1 : point.lanes);
@@ -288,7 +294,8 @@ void Lowerer::emit_prefetch(const Frame &frame) {
   }
   const int64_t lines = (plan.prefetch_panel + line - 1) / line;
   const int64_t each = (lines + trips - 1) / trips;
-  const Affine start = open_loops_[panel].counter * plan.prefetch_panel + Affine(plan.prefetch_panel) + progress * (each * line);
+  const Affine start =
+      open_loops_[panel].counter * plan.prefetch_panel + Affine(plan.prefetch_panel) + progress * (each * line);
   for (int64_t i = 0; i < each; ++i) b_.prefetch(buffers_[plan.prefetch_buffer], start + Affine(i * line), 2);
 }
 
@@ -314,9 +321,10 @@ void Lowerer::define(int32_t stage, const Point &point, const Values &values) {
       LaneIndex c{point.index[a] - storage.box[a].base, a == point.vector_axis && point.lanes > 1 ? 1 : 0, {}};
       if (a == storage.rolling_axis) {
         Affine row = point.index[a] + Affine(storage.rolling * 1024);
-        c.base = row.is_constant()
-                     ? Affine(row.constant % storage.rolling)
-                     : Affine(apply_op(Opcode::urem, {index_value(row), integer(kIndex, storage.rolling)}, Scalar::i64));
+        c.base =
+            row.is_constant()
+                ? Affine(row.constant % storage.rolling)
+                : Affine(apply_op(Opcode::urem, {index_value(row), integer(kIndex, storage.rolling)}, Scalar::i64));
       }
       at.push_back(c);
       if (storage.strides[a] != 0) binding.terms.push_back({a, 1, 0, storage.strides[a], -1});
@@ -356,8 +364,10 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
   std::vector<Range> domain;
   for (const Extent &extent : buffer.dims) {
     Range r;
-    if (extent.is_constant()) r.extent = extent.value;
-    else r.symbolic = symbols_[extent.symbol];
+    if (extent.is_constant())
+      r.extent = extent.value;
+    else
+      r.symbolic = symbols_[extent.symbol];
     domain.push_back(r);
   }
   Expr rule;
@@ -414,8 +424,10 @@ ScratchPlan Lowerer::run() {
                            i.axes[0] == std::pair(static_cast<int32_t>(d), int64_t{1});
         }
       }
-      if (result_serves) storage_[s].kind = Storage::Kind::output;
-      else allocate(s, box);
+      if (result_serves)
+        storage_[s].kind = Storage::Kind::output;
+      else
+        allocate(s, box);
     }
     Frame frame{s, box};
     frames_.push_back(&frame);

@@ -22,8 +22,10 @@ Box Lowerer::full_box(int32_t stage) const {
   Box box;
   for (const Axis &axis : kernel_.stages[stage].axes) {
     Range range;
-    if (axis.extent.is_constant()) range.extent = axis.extent.value;
-    else range.symbolic = symbols_[axis.extent.symbol];
+    if (axis.extent.is_constant())
+      range.extent = axis.extent.value;
+    else
+      range.symbolic = symbols_[axis.extent.symbol];
     box.push_back(range);
   }
   return box;
@@ -120,10 +122,14 @@ Box Lowerer::required(int32_t stage) const {
         const Index &index = e.indices[d];
         if (s.axes[d].kind == AxisKind::sequential && index.axes.size() == 1 && index.constant < 0) continue;
         Range range;
-        if (index.indirect >= 0) range = full_box(stage)[d];
-        else range = index_range(index, *ranges);
-        if (known[d]) join(box[d], range);
-        else box[d] = range;
+        if (index.indirect >= 0)
+          range = full_box(stage)[d];
+        else
+          range = index_range(index, *ranges);
+        if (known[d])
+          join(box[d], range);
+        else
+          box[d] = range;
         known[d] = true;
       }
     });

@@ -16,12 +16,14 @@ namespace {
 
 constexpr double kLoadsPerCycle = 2;
 constexpr double kFmaLatency = 4;
-constexpr int64_t kParallelWork = 1 << 20; // multiply-adds (or elements * 8) below which one thread is as fast as several
+constexpr int64_t kParallelWork =
+    1 << 20; // multiply-adds (or elements * 8) below which one thread is as fast as several
 constexpr int32_t kTasks = 8;
 
 struct ReadInfo {
   const Expr *expr;
-  std::vector<int64_t> coefficient; ///< per axis of the stage: elements of the buffer that one step moves (0: independent)
+  std::vector<int64_t>
+      coefficient; ///< per axis of the stage: elements of the buffer that one step moves (0: independent)
   bool constant_buffer = false;
 };
 
@@ -71,7 +73,8 @@ private:
 
   int64_t extent(const Axis &axis) const { return axis.extent.is_constant() ? axis.extent.value : 256; }
   bool sequential(int32_t s) const {
-    return std::any_of(stage(s).axes.begin(), stage(s).axes.end(), [](const Axis &a) { return a.kind == AxisKind::sequential; });
+    return std::any_of(stage(s).axes.begin(), stage(s).axes.end(),
+                       [](const Axis &a) { return a.kind == AxisKind::sequential; });
   }
 
   // A stage that is no reduction and is read at one point per reader's point, or costs little, needs no memory.
@@ -90,7 +93,9 @@ private:
     }
   }
 
-  static bool is_math(Opcode op) { return (op >= Opcode::exp && op <= Opcode::pow) || op == Opcode::div || op == Opcode::sqrt; }
+  static bool is_math(Opcode op) {
+    return (op >= Opcode::exp && op <= Opcode::pow) || op == Opcode::div || op == Opcode::sqrt;
+  }
 
   // Elements that a step along `axis` moves in the buffer behind an index list, where the layout says; 0 for no move, a large
   // number where the step is not constant.
@@ -126,7 +131,8 @@ private:
     const Stage &st = stage(s);
     int32_t best = -1;
     for (int32_t a = 0; a < st.outer_rank(); ++a) {
-      if (st.axes[a].kind == AxisKind::sequential || (st.axes[a].extent.is_constant() && st.axes[a].extent.value < 2)) continue;
+      if (st.axes[a].kind == AxisKind::sequential || (st.axes[a].extent.is_constant() && st.axes[a].extent.value < 2))
+        continue;
       bool good = !st.stores.empty();
       for (const StageStore &store : st.stores) {
         if (store.buffer < 0) continue;
@@ -184,7 +190,8 @@ private:
       if (stage(p).is_reduction() && is_root(p) && p != s && stage(p).stores.empty() && !sequential(p) &&
           std::find(readers_[p].begin(), readers_[p].end(), s) != readers_[p].end())
         sums.push_back(p);
-    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && tile_contraction(s, sums[0])) return;
+    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && tile_contraction(s, sums[0]))
+      return;
     if (!stage(s).is_reduction() && row_kernel(s)) return;
     plain_root(s);
   }
@@ -196,7 +203,8 @@ private:
       if (e.kind != Expr::Kind::stage || e.source != p) return;
       for (size_t d = 0; d < e.indices.size(); ++d) {
         const Index &i = e.indices[d];
-        good &= i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].first == static_cast<int32_t>(d) && i.axes[0].second == 1;
+        good &= i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].first == static_cast<int32_t>(d) &&
+                i.axes[0].second == 1;
       }
       good &= e.rule == OutOfRange::never;
     });
@@ -212,7 +220,8 @@ private:
       stack.insert(stack.end(), e.args.begin(), e.args.end());
       if (e.kind != Expr::Kind::buffer) continue;
       ReadInfo info{&e, {}, k_.buffers[e.source].role == BufferRole::constant};
-      for (size_t a = 0; a < stage(s).axes.size(); ++a) info.coefficient.push_back(step_of(e.indices, bindings_[e.source], static_cast<int32_t>(a)));
+      for (size_t a = 0; a < stage(s).axes.size(); ++a)
+        info.coefficient.push_back(step_of(e.indices, bindings_[e.source], static_cast<int32_t>(a)));
       reads.push_back(std::move(info));
     }
     return reads;
@@ -264,10 +273,12 @@ private:
       if (axis.kind == AxisKind::reduction) steps *= extent(axis);
     const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
     Tile tile = best_tile(rows, columns, lanes);
-    const bool depthwise = std::any_of(reads.begin(), reads.end(), [&](const ReadInfo &r) { return !r.constant_buffer && r.coefficient[n] == 1; });
+    const bool depthwise = std::any_of(reads.begin(), reads.end(),
+                                       [&](const ReadInfo &r) { return !r.constant_buffer && r.coefficient[n] == 1; });
     if (depthwise) { // every vector is loaded for one multiply-add: weights stay in registers, pixels side by side
       tile.nv = 1;
-      tile.mr = std::min<int64_t>(rows, std::max<int64_t>(1, (t_.vector_registers - std::min<int64_t>(steps, 9) - 2) / 2));
+      tile.mr =
+          std::min<int64_t>(rows, std::max<int64_t>(1, (t_.vector_registers - std::min<int64_t>(steps, 9) - 2) / 2));
       tile.mr = std::min<int64_t>(tile.mr, 8);
     }
     const int64_t panel = tile.nv * lanes;
@@ -299,7 +310,8 @@ private:
         if (!listed[d]) front.emplace_back(static_cast<int32_t>(d), 1);
       order.insert(order.begin(), front.begin(), front.end());
       order.emplace_back(dim, panel);
-      const bool plain_dim = weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
+      const bool plain_dim =
+          weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
       if (plain_dim) {
         Binding b = packed(w, order, 64);
         b.aliased = bindings_[weight->expr->source].aliased;
@@ -409,7 +421,9 @@ private:
     if (n != static_cast<int32_t>(stage(s).axes.size()) - 1) return false;
     for (int32_t p : members) { // each must be indexed by the loops in front, one to one
       for (int32_t r : readers_[p])
-        if (r != s && plan_.stages[r].place != Place::inlined && std::find(members.begin(), members.end(), r) == members.end()) return false;
+        if (r != s && plan_.stages[r].place != Place::inlined &&
+            std::find(members.begin(), members.end(), r) == members.end())
+          return false;
       const Stage &st = stage(p);
       if (st.outer_rank() < outer || st.outer_rank() > outer + 1) return false;
       for (const Axis &axis : st.axes)

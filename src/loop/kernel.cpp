@@ -19,20 +19,29 @@ int32_t Stage::outer_rank() const {
 
 Scalar storage_type(DType dtype) {
   switch (dtype) {
-  case DType::f16: return Scalar::f16;
-  case DType::bf16: return Scalar::bf16;
-  case DType::f32: return Scalar::f32;
-  case DType::f64: return Scalar::f64;
+  case DType::f16:
+    return Scalar::f16;
+  case DType::bf16:
+    return Scalar::bf16;
+  case DType::f32:
+    return Scalar::f32;
+  case DType::f64:
+    return Scalar::f64;
   case DType::u16:
-  case DType::i16: return Scalar::i16;
+  case DType::i16:
+    return Scalar::i16;
   case DType::u32:
-  case DType::i32: return Scalar::i32;
+  case DType::i32:
+    return Scalar::i32;
   case DType::u64:
-  case DType::i64: return Scalar::i64;
+  case DType::i64:
+    return Scalar::i64;
   case DType::string:
   case DType::c64:
-  case DType::c128: CAMEO_UNREACHABLE("no kernel element of type " + std::string(name(dtype)));
-  default: return Scalar::i8;
+  case DType::c128:
+    CAMEO_UNREACHABLE("no kernel element of type " + std::string(name(dtype)));
+  default:
+    return Scalar::i8;
   }
 }
 
@@ -193,8 +202,10 @@ private:
     const int32_t outer = stage.outer_rank();
     bool reduction_seen = false;
     for (const Axis &axis : stage.axes) {
-      if (axis.kind == AxisKind::reduction) reduction_seen = true;
-      else if (reduction_seen) error("axis " + axis.name + " follows a reduction axis");
+      if (axis.kind == AxisKind::reduction)
+        reduction_seen = true;
+      else if (reduction_seen)
+        error("axis " + axis.name + " follows a reduction axis");
       if (axis.extent.is_constant() ? axis.extent.value < 0
                                     : axis.extent.symbol >= static_cast<int32_t>(k_.symbols.size()))
         error("extent of axis " + axis.name);
@@ -202,8 +213,8 @@ private:
     if (stage.next.size() != stage.types.size()) return error("needs one expression per component");
     if (reduction_seen != stage.is_reduction() || (stage.is_reduction() && stage.init.size() != stage.types.size()))
       return error("a reduction needs reduction axes and one initial value per component");
-    const bool sequential = std::any_of(stage.axes.begin(), stage.axes.end(),
-                                        [](const Axis &a) { return a.kind == AxisKind::sequential; });
+    const bool sequential =
+        std::any_of(stage.axes.begin(), stage.axes.end(), [](const Axis &a) { return a.kind == AxisKind::sequential; });
     if (sequential && stage.before.size() != stage.types.size())
       return error("a sequential stage needs its value before the first step");
     for (size_t c = 0; c < stage.types.size(); ++c) {
@@ -215,7 +226,8 @@ private:
       }
       if (sequential) walk(s, stage.before[c], outer, false);
     }
-    if (!stage.stores.empty() && stage.stores.size() != stage.types.size()) error("needs one store per component or none");
+    if (!stage.stores.empty() && stage.stores.size() != stage.types.size())
+      error("needs one store per component or none");
     for (const StageStore &store : stage.stores) {
       if (store.buffer < 0) continue;
       if (store.buffer >= static_cast<int32_t>(k_.buffers.size())) {
@@ -230,8 +242,10 @@ private:
   }
 
   void typed(ExprId e, Scalar type) {
-    if (e < 0 || e >= static_cast<ExprId>(k_.exprs.size())) error("expression out of range");
-    else if (k_.exprs[e].type != type) error("component type differs from its expression");
+    if (e < 0 || e >= static_cast<ExprId>(k_.exprs.size()))
+      error("expression out of range");
+    else if (k_.exprs[e].type != type)
+      error("component type differs from its expression");
   }
 
   void index(int32_t s, const Index &i, int32_t axes, bool carried) {

@@ -21,7 +21,8 @@ struct Range {
   Affine base;
   int64_t extent = 0;
   Value symbolic; ///< when valid: the extent is this value and `extent` is 0
-  Value limit;    ///< when valid: of the `extent` indices only those below this value exist (last vectors of a symbolic axis)
+  Value
+      limit; ///< when valid: of the `extent` indices only those below this value exist (last vectors of a symbolic axis)
 };
 using Box = std::vector<Range>;
 
@@ -30,18 +31,18 @@ struct Point {
   std::vector<Affine> index; ///< per axis; for the vector axis: of lane 0
   int32_t vector_axis = -1;
   int32_t lanes = 1;
-  Value active;              ///< when valid: only that many lanes exist (i64)
+  Value active; ///< when valid: only that many lanes exist (i64)
 };
 
 /// Where the values of a stage are between their definition and their last use.
 struct Storage {
   enum class Kind : uint8_t { none, registers, memory, output };
   Kind kind = Kind::none;
-  Box box;                             ///< region held (axes of the stage, reduction axes excluded)
-  std::vector<int64_t> strides;        ///< memory: per axis; 0 for folded sequential axes
-  int32_t rolling_axis = -1;           ///< memory: ring along this axis
+  Box box;                      ///< region held (axes of the stage, reduction axes excluded)
+  std::vector<int64_t> strides; ///< memory: per axis; 0 for folded sequential axes
+  int32_t rolling_axis = -1;    ///< memory: ring along this axis
   int64_t rolling = 0;
-  std::vector<Value> buffers;          ///< memory: one per component
+  std::vector<Value> buffers;                                ///< memory: one per component
   std::map<std::vector<int64_t>, std::vector<Value>> values; ///< registers: offsets in the box -> components
 };
 
@@ -72,7 +73,7 @@ public:
 private:
   // ---- apply_region.cpp
   Box full_box(int32_t stage) const;
-  Box required(int32_t stage) const;                       ///< over the stage's outer axes
+  Box required(int32_t stage) const; ///< over the stage's outer axes
   void visit_reads(int32_t reader, int32_t stage, const std::function<void(const Expr &)> &visit) const;
   Range index_range(const Index &index, const Box &ranges) const;
   void join(Range &into, const Range &other) const;
@@ -129,10 +130,10 @@ private:
 
   // ---- apply_nest.cpp
   struct Segment {
-    int64_t tile;      ///< elements per iteration
-    int64_t count;     ///< iterations (constant extents)
-    int64_t start;     ///< first element, relative to the range's base
-    int64_t first;     ///< number of iterations before
+    int64_t tile;  ///< elements per iteration
+    int64_t count; ///< iterations (constant extents)
+    int64_t start; ///< first element, relative to the range's base
+    int64_t first; ///< number of iterations before
   };
   using Values = std::vector<Value>;
   using Body = std::function<Values(Values)>; ///< loop body: carried values in, carried values out
@@ -144,9 +145,10 @@ private:
   Values loop_over(Frame &frame, size_t loop, Values carried, const Body &body);
   Values symbolic_loop(Frame &frame, size_t loop, Values carried, const Body &body);
   void parallel_loop(Frame &frame, size_t loop, const std::vector<Segment> &list, const Body &body);
-  Values iterate(Frame &frame, size_t loop, const Segment &segment, int64_t trips, Value lower, Value upper, Values carried,
-                 const Body &body);
-  Values one_tile(Frame &frame, size_t loop, Range tile, Affine counter, int64_t trips, Values carried, const Body &body);
+  Values iterate(Frame &frame, size_t loop, const Segment &segment, int64_t trips, Value lower, Value upper,
+                 Values carried, const Body &body);
+  Values one_tile(Frame &frame, size_t loop, Range tile, Affine counter, int64_t trips, Values carried,
+                  const Body &body);
   void before_loop(Frame &frame, size_t loop, const Range &first, bool first_segment);
   void place_stages(Frame &frame, int32_t loop);
   void advance_rolling(Frame &frame, int32_t loop, int32_t stage);
@@ -175,10 +177,10 @@ private:
   const Schedule &schedule_;
   Builder b_;
   std::vector<Value> buffers_, symbols_;
-  Value scratch_base_;             ///< of the task inside a parallel loop, of the kernel outside
-  int64_t scratch_used_ = 0;       ///< bytes in use below scratch_base_, released like a stack
+  Value scratch_base_;       ///< of the task inside a parallel loop, of the kernel outside
+  int64_t scratch_used_ = 0; ///< bytes in use below scratch_base_, released like a stack
   int64_t scratch_peak_ = 0;
-  ScratchPlan plan_;               ///< sizes found by a first, discarded lowering
+  ScratchPlan plan_; ///< sizes found by a first, discarded lowering
   ScratchPlan found_;
   std::vector<Storage> storage_;
   std::vector<Frame *> frames_;

@@ -7,7 +7,7 @@
 namespace cameo::loop {
 
 struct AppliedKernel {
-  std::string function;          ///< name of the function that was added to the module
+  std::string function;      ///< name of the function that was added to the module
   int64_t scratch_bytes = 0; ///< size of the function's last buffer parameter, aligned to 64; it is absent when 0
   int64_t tasks = 1;         ///< the largest number of tasks of a parallel loop
 };

@@ -114,21 +114,21 @@ struct Expr {
 
 /// Where a component of a stage goes, when it is a result of the kernel.
 struct StageStore {
-  int32_t buffer = -1;          ///< output or inout buffer
-  std::vector<Index> indices;   ///< over the stage's non-reduction axes
+  int32_t buffer = -1;                 ///< output or inout buffer
+  std::vector<Index> indices;          ///< over the stage's non-reduction axes
   OutOfRange rule = OutOfRange::never; ///< fill: points outside are not stored; fail: status `status`, not stored
   int64_t status = 0;
-  bool accumulate = false;      ///< buffer += value (scatter-add); the axes involved are then sequential
+  bool accumulate = false; ///< buffer += value (scatter-add); the axes involved are then sequential
 };
 
 struct Stage {
   std::string name;
-  std::vector<Axis> axes;          ///< parallel and sequential ones first, reduction axes last
-  std::vector<Scalar> types;       ///< one per component: the type that it is computed in and kept in
-  std::vector<ExprId> init;        ///< reductions: value before the first point, over the non-reduction axes
-  std::vector<ExprId> next;        ///< the value, or the reduction's next accumulator
-  std::vector<ExprId> before;      ///< stages with a sequential axis: the value at its index -1, over the other axes
-  std::vector<StageStore> stores;  ///< empty: only read by other stages
+  std::vector<Axis> axes;         ///< parallel and sequential ones first, reduction axes last
+  std::vector<Scalar> types;      ///< one per component: the type that it is computed in and kept in
+  std::vector<ExprId> init;       ///< reductions: value before the first point, over the non-reduction axes
+  std::vector<ExprId> next;       ///< the value, or the reduction's next accumulator
+  std::vector<ExprId> before;     ///< stages with a sequential axis: the value at its index -1, over the other axes
+  std::vector<StageStore> stores; ///< empty: only read by other stages
   /// For reductions that may be split (partial sums combined afterwards): add, max or min; nullopt: fixed order only.
   std::optional<Opcode> combine;
 
@@ -152,8 +152,8 @@ struct Kernel {
   ExprId axis_value(int32_t axis);
   ExprId symbol_value(int32_t symbol);
   ExprId read(int32_t buffer, std::vector<Index> indices, OutOfRange rule = OutOfRange::never, double fill = 0);
-  ExprId read_stage(int32_t stage, std::vector<Index> indices, int32_t component = 0, OutOfRange rule = OutOfRange::never,
-                    double fill = 0);
+  ExprId read_stage(int32_t stage, std::vector<Index> indices, int32_t component = 0,
+                    OutOfRange rule = OutOfRange::never, double fill = 0);
   ExprId carried(Scalar type, int32_t component = 0);
   ExprId op(Opcode code, std::vector<ExprId> args);
   ExprId cast(Opcode code, ExprId a, Scalar to);

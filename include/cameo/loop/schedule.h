@@ -22,9 +22,9 @@ struct LayoutTerm {
 struct Binding {
   std::vector<LayoutTerm> terms;
   int64_t offset = 0;
-  int64_t size = -1;      ///< elements in memory, halo and padding included; -1 when it depends on symbols
-  int32_t align = 4;      ///< bytes that the base is aligned to
-  bool aliased = false;   ///< another buffer of the kernel may reach the same bytes
+  int64_t size = -1;    ///< elements in memory, halo and padding included; -1 when it depends on symbols
+  int32_t align = 4;    ///< bytes that the base is aligned to
+  bool aliased = false; ///< another buffer of the kernel may reach the same bytes
   std::vector<std::pair<int64_t, int64_t>> halo; ///< per dim, elements before and after that exist and hold halo_value
   double halo_value = 0;
 };
@@ -39,9 +39,9 @@ Binding packed(const KernelBuffer &buffer, const std::vector<std::pair<int32_t, 
 struct LoopSpec {
   int32_t axis = 0;
   int64_t tile = 1;
-  bool balanced = true;      ///< tiles as equal as possible instead of full tiles and a remainder
+  bool balanced = true;       ///< tiles as equal as possible instead of full tiles and a remainder
   int32_t parallel_tasks = 0; ///< > 0: the iterations are dealt to that many tasks
-  int32_t zigzag = -1;       ///< >= 0: the direction alternates with this sequential axis of the kernel's enclosing stage
+  int32_t zigzag = -1; ///< >= 0: the direction alternates with this sequential axis of the kernel's enclosing stage
 };
 
 enum class Place : uint8_t {
@@ -53,21 +53,23 @@ enum class Place : uint8_t {
 
 struct StageSchedule {
   Place place = Place::root;
-  int32_t at_stage = -1;       ///< for registers and local: the stage and the index into its `loops` whose body computes it;
-  int32_t at_loop = -1;        ///< at_loop = -1: before the first loop of that stage
+  int32_t at_stage = -1; ///< for registers and local: the stage and the index into its `loops` whose body computes it;
+  int32_t at_loop = -1;  ///< at_loop = -1: before the first loop of that stage
   std::vector<LoopSpec> loops;
-  int32_t vector_axis = -1;    ///< axis whose points are vector lanes
+  int32_t vector_axis = -1; ///< axis whose points are vector lanes
   int32_t lanes = 1;
-  int32_t partials = 1;        ///< reductions: accumulators per point, joined in a tree at the end (with a vectorised reduction
-                               ///< axis the lanes are joined last); needs Stage::combine when > 1 or when that axis is a reduction
-  int32_t rolling_axis = -1;   ///< local stages: storage along this axis is a ring of `rolling` rows; each row is computed once
+  int32_t partials =
+      1; ///< reductions: accumulators per point, joined in a tree at the end (with a vectorised reduction
+         ///< axis the lanes are joined last); needs Stage::combine when > 1 or when that axis is a reduction
+  int32_t rolling_axis =
+      -1; ///< local stages: storage along this axis is a ring of `rolling` rows; each row is computed once
   int64_t rolling = 0;
-  bool dot = false;            ///< the innermost reduction axis is taken 4 at a time by a dot-product instruction
-  int32_t prefetch_buffer = -1; ///< read ahead of the panel after this one while this one is used
+  bool dot = false;                 ///< the innermost reduction axis is taken 4 at a time by a dot-product instruction
+  int32_t prefetch_buffer = -1;     ///< read ahead of the panel after this one while this one is used
   int32_t prefetch_loop_stage = -1; ///< the loop that walks panels: stage and loop index
   int32_t prefetch_loop = -1;
-  int64_t prefetch_panel = 0;  ///< elements per panel
-  bool fetch_output = false;   ///< prefetch the lines that the epilogue reads and writes when a tile starts
+  int64_t prefetch_panel = 0; ///< elements per panel
+  bool fetch_output = false;  ///< prefetch the lines that the epilogue reads and writes when a tile starts
 };
 
 struct Schedule {

@@ -1,0 +1,176 @@
+// Kernels of every shape under plain, default and hand-written schedules, compiled, against the oracle.
+#include "kernel_runner.h"
+
+namespace cameo::loop {
+namespace {
+
+StageStore store_to(int32_t buffer, std::vector<Index> indices) {
+  StageStore s;
+  s.buffer = buffer;
+  s.indices = std::move(indices);
+  return s;
+}
+
+std::vector<Index> identity(int32_t rank) {
+  std::vector<Index> list;
+  for (int32_t d = 0; d < rank; ++d) list.push_back(axis_index(d));
+  return list;
+}
+
+// y = relu(x w + b), optionally + r in place.
+Kernel dense(int64_t m, int64_t n, int64_t k) {
+  Kernel kernel;
+  kernel.name = "dense";
+  const int32_t x = kernel.add_buffer("x", DType::f32, {m, k}, BufferRole::input);
+  const int32_t w = kernel.add_buffer("w", DType::f32, {k, n}, BufferRole::constant);
+  const int32_t b = kernel.add_buffer("b", DType::f32, {n}, BufferRole::constant);
+  const int32_t y = kernel.add_buffer("y", DType::f32, {m, n}, BufferRole::output);
+  Stage acc;
+  acc.name = "acc";
+  acc.axes = {{"m", m}, {"n", n}, {"k", k, AxisKind::reduction}};
+  acc.types = {Scalar::f32};
+  acc.init = {kernel.read(b, {axis_index(1)})};
+  acc.next = {kernel.op(Opcode::muladd, {kernel.read(x, {axis_index(0), axis_index(2)}),
+                                         kernel.read(w, {axis_index(2), axis_index(1)}), kernel.carried(Scalar::f32)})};
+  acc.combine = Opcode::add;
+  const int32_t sum = kernel.add_stage(acc);
+  Stage out;
+  out.name = "out";
+  out.axes = {{"m", m}, {"n", n}};
+  out.types = {Scalar::f32};
+  out.next = {kernel.op(Opcode::max, {kernel.read_stage(sum, identity(2)), kernel.constant(Scalar::f32, 0)})};
+  out.stores = {store_to(y, identity(2))};
+  kernel.add_stage(out);
+  return kernel;
+}
+
+// NHWC convolution with padding, stride and a residual.
+Kernel conv(int64_t h, int64_t c, int64_t o, int64_t taps, int64_t stride, int64_t pad) {
+  const int64_t out_h = (h + 2 * pad - taps) / stride + 1;
+  Kernel k;
+  k.name = "conv";
+  const int32_t x = k.add_buffer("x", DType::f32, {h, h, c}, BufferRole::input);
+  const int32_t w = k.add_buffer("w", DType::f32, {taps, taps, c, o}, BufferRole::constant);
+  const int32_t r = k.add_buffer("r", DType::f32, {out_h, out_h, o}, BufferRole::input);
+  const int32_t y = k.add_buffer("y", DType::f32, {out_h, out_h, o}, BufferRole::output);
+  Stage acc;
+  acc.name = "acc";
+  acc.axes = {{"y", out_h},
+              {"x", out_h},
+              {"o", o},
+              {"ky", taps, AxisKind::reduction},
+              {"kx", taps, AxisKind::reduction},
+              {"c", c, AxisKind::reduction}};
+  acc.types = {Scalar::f32};
+  acc.init = {k.constant(Scalar::f32, 0)};
+  auto at = [&](int32_t axis, int32_t tap) {
+    Index i = axis_index(axis, stride, -pad);
+    i.axes.emplace_back(tap, 1);
+    return i;
+  };
+  acc.next = {k.op(Opcode::muladd,
+                   {k.read(x, {at(0, 3), at(1, 4), axis_index(5)}, OutOfRange::fill, 0),
+                    k.read(w, {axis_index(3), axis_index(4), axis_index(5), axis_index(2)}), k.carried(Scalar::f32)})};
+  acc.combine = Opcode::add;
+  const int32_t sum = k.add_stage(acc);
+  Stage out;
+  out.name = "out";
+  out.axes = {{"y", out_h}, {"x", out_h}, {"o", o}};
+  out.types = {Scalar::f32};
+  out.next = {k.op(Opcode::max, {k.op(Opcode::add, {k.read_stage(sum, identity(3)), k.read(r, identity(3))}),
+                                 k.constant(Scalar::f32, 0)})};
+  out.stores = {store_to(y, identity(3))};
+  k.add_stage(out);
+  return k;
+}
+
+Kernel softmax(int64_t rows, int64_t n) {
+  Kernel k;
+  k.name = "softmax";
+  const int32_t x = k.add_buffer("x", DType::f32, {rows, n}, BufferRole::input);
+  const int32_t y = k.add_buffer("y", DType::f32, {rows, n}, BufferRole::output);
+  auto reduce = [&](const char *name, double init, Opcode combine, ExprId value) {
+    Stage s;
+    s.name = name;
+    s.axes = {{"r", rows}, {"i", n, AxisKind::reduction}};
+    s.types = {Scalar::f32};
+    s.init = {k.constant(Scalar::f32, init)};
+    s.next = {k.op(combine, {k.carried(Scalar::f32), value})};
+    s.combine = combine;
+    return k.add_stage(s);
+  };
+  const int32_t m = reduce("m", -INFINITY, Opcode::max, k.read(x, identity(2)));
+  Stage p;
+  p.name = "p";
+  p.axes = {{"r", rows}, {"i", n}};
+  p.types = {Scalar::f32};
+  p.next = {k.op(Opcode::exp, {k.op(Opcode::sub, {k.read(x, identity(2)), k.read_stage(m, {axis_index(0)})})})};
+  const int32_t e = k.add_stage(p);
+  const int32_t sum = reduce("sum", 0, Opcode::add, k.read_stage(e, identity(2)));
+  Stage out;
+  out.name = "out";
+  out.axes = {{"r", rows}, {"i", n}};
+  out.types = {Scalar::f32};
+  out.next = {k.op(Opcode::div, {k.read_stage(e, identity(2)), k.read_stage(sum, {axis_index(0)})})};
+  out.stores = {store_to(y, identity(2))};
+  k.add_stage(out);
+  return k;
+}
+
+void expect_all_schedules(const Kernel &kernel, std::vector<Binding> bindings, std::map<int32_t, int32_t> shares = {}) {
+  for (const char *cpu : {"native", "x86-64-v3", "x86-64-v2"}) {
+    SCOPED_TRACE(cpu);
+    KernelRun run;
+    run.kernel = kernel;
+    run.bindings = bindings;
+    run.shares_memory = shares;
+    run.schedule = plain_schedule(kernel);
+    {
+      SCOPED_TRACE("plain");
+      expect_right(run, cpu);
+    }
+    auto targets = codegen::resolve_targets(cpu);
+    run.schedule = default_schedule(kernel, run.bindings, targets->back());
+    SCOPED_TRACE("default");
+    expect_right(run, cpu);
+  }
+}
+
+} // namespace
+
+TEST(Schedules, DenseLayers) {
+  for (auto [m, n, k] : {std::array<int64_t, 3>{1, 10, 64}, {5, 33, 7}, {29, 64, 40}, {130, 40, 16}}) {
+    SCOPED_TRACE(std::to_string(m) + " " + std::to_string(n) + " " + std::to_string(k));
+    const Kernel kernel = dense(m, n, k);
+    expect_all_schedules(kernel, dense_bindings(kernel));
+  }
+}
+
+TEST(Schedules, ConvolutionsWithoutHalo) {
+  for (auto [h, c, o, taps, stride, pad] :
+       {std::array<int64_t, 6>{8, 1, 16, 3, 1, 1}, {9, 3, 20, 3, 2, 1}, {7, 8, 32, 1, 1, 0}, {10, 4, 8, 5, 2, 2}}) {
+    const Kernel kernel = conv(h, c, o, taps, stride, pad);
+    expect_all_schedules(kernel, dense_bindings(kernel));
+  }
+}
+
+TEST(Schedules, ConvolutionWithHaloAndResidualInPlace) {
+  const Kernel kernel = conv(14, 16, 32, 3, 1, 1);
+  std::vector<Binding> bindings = dense_bindings(kernel);
+  Binding &x = bindings[0];
+  x.terms = {{0, 1, 0, 16 * 16, -1}, {1, 1, 0, 16, -1}, {2, 1, 0, 1, -1}};
+  x.offset = 16 * 16 + 16;
+  x.size = 16 * 16 * 16;
+  x.halo = {{1, 1}, {1, 1}, {0, 0}};
+  bindings[2].aliased = bindings[3].aliased = true;
+  expect_all_schedules(kernel, bindings, {{3, 2}});
+}
+
+TEST(Schedules, Softmax) {
+  for (auto [rows, n] : {std::array<int64_t, 2>{3, 10}, {7, 128}, {2, 67}, {40, 1000}}) {
+    const Kernel kernel = softmax(rows, n);
+    expect_all_schedules(kernel, dense_bindings(kernel));
+  }
+}
+
+} // namespace cameo::loop
