@@ -49,9 +49,12 @@ public:
   std::optional<int64_t> constant() const { return is_constant() ? std::optional(constant_) : std::nullopt; }
   int64_t value() const; ///< of a constant; CAMEO_CHECKs that it is one
   bool is(int64_t v) const { return is_constant() && constant_ == v; }
-  bool is_symbol() const;          ///< exactly one symbol, named or run-time
-  bool is_runtime() const;         ///< exactly one run-time symbol
-  std::string symbol_name() const; ///< of is_symbol(): `batch`, `?3`
+  bool is_symbol() const;  ///< exactly one symbol, named or run-time
+  bool is_runtime() const; ///< exactly one run-time symbol
+  /// Of is_symbol(): how maps and lookups name it. A run-time symbol is "?3"; a named one its name, with a backslash
+  /// ahead when it begins with ? or a backslash (exporters do write such names).
+  std::string symbol_key() const;
+  static Dim from_key(std::string_view key); ///< inverse of symbol_key()
   bool valid() const { return fault_ == Fault::none; }
   Fault fault() const { return fault_; }
   std::string_view fault_text() const; ///< "overflows 64 bits", "divides by a number below 1", "is too complex"
@@ -61,11 +64,6 @@ public:
   friend Dim operator*(const Dim &a, const Dim &b);
   Dim &operator+=(const Dim &b) { return *this = *this + b; }
   Dim &operator*=(const Dim &b) { return *this = *this * b; }
-  friend Dim floordiv(const Dim &a, const Dim &b); ///< rounds to minus infinity
-  friend Dim ceildiv(const Dim &a, const Dim &b);
-  friend Dim mod(const Dim &a, const Dim &b); ///< in [0, b)
-  friend Dim min(const Dim &a, const Dim &b);
-  friend Dim max(const Dim &a, const Dim &b);
 
   /// Structural: equal canonical forms. Invalid equals only invalid of the same fault. The order is total and
   /// deterministic.
@@ -76,9 +74,8 @@ public:
   /// a / b when b divides every term of a exactly; nullopt otherwise.
   std::optional<Dim> exact_quotient(const Dim &b) const;
 
-  /// Replaces each symbol for which `lookup(name)` answers (run-time symbols are named "?3"); all at once, canonical
-  /// again.
-  using Lookup = std::function<std::optional<Dim>(const std::string &name)>;
+  /// Replaces each symbol for which `lookup(key)` answers; all at once, canonical again.
+  using Lookup = std::function<std::optional<Dim>(const std::string &key)>;
   Dim substitute(const Lookup &lookup) const;
 
   /// The value under the given values of symbols; nullopt when a symbol has none, on overflow and on division by less
@@ -88,7 +85,7 @@ public:
   /// An interval that contains every value; sound, not always tight. `lookup` bounds symbols (nullopt: [0, inf)).
   Interval bounds(const std::function<std::optional<Interval>(const std::string &)> &lookup = {}) const;
 
-  /// Calls `visit` with the name of each symbol, in order, perhaps more than once.
+  /// Calls `visit` with the key of each symbol, in order, perhaps more than once.
   void for_each_symbol(const std::function<void(const std::string &)> &visit) const;
 
   /// `2*batch + 3`, `floordiv(n + 1, 2)`, `?0`, `"past seq"`; parse_dim reads it back.
@@ -101,6 +98,12 @@ private:
   std::shared_ptr<const Expr> expr_; ///< null for a constant
   Fault fault_ = Fault::none;
 };
+
+Dim floordiv(const Dim &a, const Dim &b); ///< rounds to minus infinity
+Dim ceildiv(const Dim &a, const Dim &b);
+Dim mod(const Dim &a, const Dim &b); ///< in [0, b)
+Dim min(const Dim &a, const Dim &b);
+Dim max(const Dim &a, const Dim &b);
 
 using Shape = std::vector<Dim>;
 
