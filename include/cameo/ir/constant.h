@@ -30,6 +30,8 @@ public:
 
   /// From host values, converted exactly (CAMEO_CHECKs that the dtype holds them): for passes and importers.
   static Constant of(DType dtype, std::vector<int64_t> dims, std::span<const double> values);
+  /// Rounded to the nearest value of a float dtype.
+  static Constant of_rounded(DType dtype, std::vector<int64_t> dims, std::span<const double> values);
   static Constant of_ints(DType dtype, std::vector<int64_t> dims, std::span<const int64_t> values);
   static Constant scalar(DType dtype, double value) { return of(dtype, {}, {&value, 1}); }
   static Constant scalar_int(DType dtype, int64_t value) { return of_ints(dtype, {}, {&value, 1}); }
@@ -43,13 +45,16 @@ public:
   bool available() const { return available_; }
   /// The packed elements, little-endian. CAMEO_CHECKs availability; empty for strings.
   std::span<const std::byte> bytes() const;
-  const std::vector<std::string> &string_values() const { return strings_; }
+  const std::vector<std::string> &string_values() const; ///< CAMEO_CHECKs that it has strings
 
+  /// The bits of element i, zero-extended; dtypes of up to 64 bits.
+  uint64_t bits_at(int64_t i) const;
   /// Element i as a double: exact for every float format up to 64 bits and integers up to 2^53; the real part of a
   /// complex.
   double as_double(int64_t i) const;
   /// Element i of an integer or bool dtype; u64 is reinterpreted.
   int64_t as_int(int64_t i) const;
+  std::vector<int64_t> as_ints() const;
 
   /// The same bytes seen with other dims of the same count; shares the owner.
   Constant with_dims(std::vector<int64_t> dims) const;
@@ -68,7 +73,7 @@ private:
   uint64_t hash_ = 0; ///< of an absent one
   std::span<const std::byte> bytes_;
   std::shared_ptr<const void> owner_;
-  std::vector<std::string> strings_;
+  std::shared_ptr<const std::vector<std::string>> strings_; ///< null but for DType::string
 };
 
 } // namespace cameo::graph

@@ -96,6 +96,10 @@ public:
   Type substitute(const Dim::Lookup &lookup) const;
   void for_each_symbol(const std::function<void(const std::string &)> &visit) const;
 
+  /// Nullopt when the type can be stored, else what is wrong with it: an invalid or negative extent, more elements than
+  /// int64, rank above 64, a bad layout or quantization. Importers report it as the user's fault.
+  std::optional<std::string> problem() const;
+
   friend bool operator==(const Type &a, const Type &b);
   std::string str() const;
 
@@ -109,9 +113,9 @@ private:
   std::shared_ptr<const Type> element_;
 };
 
-/// Numpy broadcasting of two shapes, aligned at the last axis: 1 stretches; symbols must be equal, or one extent is 1.
-/// A constant above 1 against a symbol gives the constant (the run checks the symbol). nullopt when two constants
-/// disagree.
+/// Numpy broadcasting of two shapes, aligned at the last axis. Equal extents stay, 1 stretches, a constant above 1 against a
+/// symbol gives the constant; two different symbolic extents give their maximum (the run refuses sizes that do not
+/// broadcast, and 0 against 1). nullopt when two constants disagree.
 std::optional<Shape> broadcast_shapes(const Shape &a, const Shape &b);
 
 /// Reads the syntax of Type::str().
