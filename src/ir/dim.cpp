@@ -170,6 +170,11 @@ std::string Dim::symbol_key() const {
   return key(*expr_->terms[0].factors[0]);
 }
 
+int64_t Dim::runtime_number() const {
+  CAMEO_CHECK(is_runtime(), "number of " + str());
+  return expr_->terms[0].factors[0]->number;
+}
+
 std::string_view Dim::fault_text() const {
   switch (fault_) {
   case Fault::none:

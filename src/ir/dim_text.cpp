@@ -93,7 +93,7 @@ private:
 
   Dim named_factor() {
     size_t start = lexer_.peek().offset;
-    if (lexer_.accept("?")) return Dim::runtime(lexer_.integer("the number of a run-time symbol", 0));
+    if (lexer_.accept("?")) return Dim::runtime(lexer_.integer("the number of a run-time symbol", 0, 1 << 30));
     if (lexer_.accept("(")) {
       Dim inner = sum();
       lexer_.expect(")");

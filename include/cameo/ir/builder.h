@@ -6,6 +6,9 @@
 
 namespace cameo::graph {
 
+/// The row-major tensor type of a constant.
+Type constant_type(const ConstantData &data);
+
 class Builder {
 public:
   Builder(Graph &graph, InsertPoint at) : graph_(graph), at_(at) {}
@@ -23,7 +26,7 @@ public:
   Value *value(Op op, std::vector<Value *> operands, Attributes attributes, Type result_type);
 
   Value *constant(Constant data, std::string name = {});
-  Value *scalar(DType dtype, double value); ///< rank 0
+  Value *scalar(DType dtype, double value); ///< rank 0; rounded to a float dtype
   Value *ints(std::vector<int64_t> values); ///< i64[n]
   Value *dims(std::vector<Dim> values);     ///< i64[n]
   /// Broadcasts the shapes of the operands; result dtype by the function's row. Operands must be ranked and broadcast

@@ -54,6 +54,7 @@ public:
   /// Of is_symbol(): how maps and lookups name it. A run-time symbol is "?3"; a named one its name, with a backslash
   /// ahead when it begins with ? or a backslash (exporters do write such names).
   std::string symbol_key() const;
+  int64_t runtime_number() const;            ///< of is_runtime()
   static Dim from_key(std::string_view key); ///< inverse of symbol_key()
   bool valid() const { return fault_ == Fault::none; }
   Fault fault() const { return fault_; }

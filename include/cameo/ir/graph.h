@@ -82,6 +82,9 @@ public:
   void set_type(Type type) { type_ = std::move(type); }
   void set_name(std::string name) { name_ = std::move(name); }
 
+  Value() = default;
+  Value(const Value &) = delete;
+
 private:
   friend class Graph;
   uint32_t id_ = 0, index_ = 0;
@@ -141,9 +144,13 @@ public:
   /// Appends names that are not there yet (after fusing or replacing `other`).
   void merge_origin(const Node &other);
 
+  Node() = default;
+  Node(const Node &) = delete;
+
 private:
   friend class Graph;
   friend class Region;
+  friend class NodeIterator;
   struct Operand {
     Value *value = nullptr;
     uint32_t slot = 0; ///< position in value->uses_
@@ -161,27 +168,24 @@ private:
   std::vector<std::string> origin_;
 };
 
-/// Iterates over a region's nodes in order. The current node may be erased or moved; nodes inserted behind it are
-/// visited.
-class NodeRange {
+/// Iterates over a region's nodes in order. The current node may be erased, or moved to another region; nodes inserted
+/// behind it are visited. For passes that reorder a region: Region::node_list().
+class NodeIterator {
 public:
-  class iterator {
-  public:
-    explicit iterator(Node *node);
-    Node *operator*() const { return node_; }
-    iterator &operator++();
-    bool operator!=(const iterator &other) const { return node_ != other.node_; }
-
-  private:
-    Node *node_, *next_;
-    const Region *region_;
-  };
-  explicit NodeRange(Node *first) : first_(first) {}
-  iterator begin() const { return iterator(first_); }
-  iterator end() const { return iterator(nullptr); }
+  explicit NodeIterator(Node *node);
+  Node *operator*() const { return node_; }
+  NodeIterator &operator++();
+  bool operator!=(const NodeIterator &other) const { return node_ != other.node_; }
 
 private:
-  Node *first_;
+  Node *node_, *next_;
+  const Region *region_;
+};
+
+struct NodeRange {
+  Node *first = nullptr;
+  NodeIterator begin() const { return NodeIterator(first); }
+  NodeIterator end() const { return NodeIterator(nullptr); }
 };
 
 class Region {
@@ -192,7 +196,7 @@ public:
   Value *argument(size_t i) const;
   Node *yield() const { return yield_; }
   std::vector<Value *> results() const { return yield_->operands(); }
-  NodeRange nodes() const { return NodeRange(first_); } ///< without the yield
+  NodeRange nodes() const { return {first_}; } ///< without the yield
   /// A snapshot, for passes that change much around them (last node last).
   std::vector<Node *> node_list() const;
   Node *first() const { return first_; }
@@ -201,15 +205,19 @@ public:
   /// Whether `other` is this region or lies inside it.
   bool encloses(const Region *other) const;
 
+  Region() = default;
+  Region(const Region &) = delete;
+
 private:
   friend class Graph;
   friend class Node;
-  friend class NodeRange::iterator;
   uint32_t id_ = 0;
   Node *parent_ = nullptr;
   std::vector<Value *> arguments_;
   Node *first_ = nullptr, *last_ = nullptr, *yield_ = nullptr;
   size_t size_ = 0;
+  static constexpr uint64_t kOrderStep = 1 << 20;
+  void number_nodes() const; ///< gives every node its order_ when that is not valid
   mutable bool order_valid_ = false;
 };
 
@@ -243,7 +251,7 @@ struct InsertPoint {
 class Graph {
 public:
   explicit Graph(std::string name = {});
-  Graph(Graph &&) = default;
+  Graph(Graph &&) = default; ///< handles stay valid
   Graph &operator=(Graph &&) = default;
 
   const std::string &name() const { return name_; }
@@ -275,16 +283,16 @@ public:
   void set_operands(Node *node, std::vector<Value *> values);
   /// Every use of `from` becomes one of `to`. When `to` has no name it takes the name of `from`.
   void replace(Value *from, Value *to);
-  void add_result(Node *node, Type type, std::string name = {}); ///< appends
+  Value *add_result(Node *node, Type type, std::string name = {}); ///< appends
   void erase_result(Node *node, size_t index); ///< must be unused; only of variadic results or trailing optional ones
   void erase(Node *node);                      ///< results must be unused; erases its regions too
   void move(Node *node, InsertPoint to);
   /// Moves all nodes of `from` ahead of the point, leaving `from` empty but for its yield.
   void splice(Region *from, InsertPoint to);
 
-  /// Copies the nodes of `source` (which may belong to another graph) to the point and returns the copies of its
-  /// results. `map` starts with what its arguments and captured values become (a captured value of the same graph may
-  /// be left out) and ends with all copies. Run-time symbols defined inside get fresh numbers.
+  /// Copies the nodes of `source`, a region of this graph, to the point and returns the copies of its results. `map` says
+  /// what its arguments become (captured values stay unless they are in it) and ends with all copies. Run-time symbols
+  /// defined inside get fresh numbers.
   std::vector<Value *> clone(const Region &source, InsertPoint to, std::unordered_map<const Value *, Value *> &map);
   /// Copies one node with its regions; operands through `map` where it has them.
   Node *clone(const Node &source, InsertPoint to, std::unordered_map<const Value *, Value *> &map);
@@ -293,16 +301,23 @@ public:
 
   // Symbols.
   Dim new_runtime_symbol(std::optional<Dim> upper = std::nullopt); ///< a fresh `?n`
+  void reserve_runtime_symbols(int64_t count); ///< numbers below `count` are taken by whoever wrote the types
   void set_symbol(const Dim &symbol, SymbolInfo info);
   SymbolInfo symbol(const std::string &name) const; ///< {0, none} when nothing was said
   const std::map<std::string, SymbolInfo> &symbols() const { return symbols_; }
   /// Bounds of an expression under what is known of its symbols.
   Interval bounds(const Dim &dim) const;
-  /// Substitutes in every type and dims attribute of the graph and in the bounds of symbols; drops the symbols
-  /// replaced.
-  void substitute(const std::map<std::string, Dim> &values);
+  /// Keys of the symbols that types mention, in order of first mention (arguments of main first).
+  std::vector<std::string> used_symbols() const;
+  /// The node that defines each run-time symbol: the first, in order, of which a result or a region's argument mentions it.
+  /// Null for those that arguments of functions bring in. By key.
+  std::map<std::string, const Node *> runtime_definers() const;
+  /// Substitutes in every type and dims attribute of the graph and in the bounds of symbols; the symbols replaced (by their
+  /// keys) lose theirs. Errors, after which the graph is of no use: a constant outside of its symbol's bounds, an extent
+  /// that overflows.
+  Status substitute(const std::map<std::string, Dim> &values);
 
-  /// Whether a comes before b; regions are lifted to where they meet. A node is not before itself.
+  /// Whether a comes before b; inner nodes count where they meet in one region. False for a node and itself or one inside it.
   static bool is_before(const Node *a, const Node *b);
   /// Values defined outside `region` that it (or a region inside) uses, each once, in order of first use.
   static std::vector<Value *> captures(const Region *region);
@@ -319,6 +334,7 @@ private:
   void add_use(Node *node, size_t index, Value *value);
   void drop_use(Node *node, size_t index);
   void erase_contents(Region *region);
+  friend class Cloner;
 
   std::string name_;
   Stage stage_ = Stage::imported;
@@ -326,12 +342,9 @@ private:
   std::map<std::string, SymbolInfo> symbols_;
   int64_t next_runtime_ = 0;
   uint32_t next_value_ = 0, next_node_ = 0, next_region_ = 0;
-  std::deque<Node> nodes_; ///< stable addresses; erased ones are recycled
+  std::deque<Node> nodes_; ///< stable addresses; an erased node stays as a husk, so that a stale handle is caught
   std::deque<Value> values_;
   std::deque<Region> regions_;
-  std::vector<Node *> free_nodes_;
-  std::vector<Value *> free_values_;
-  std::vector<Region *> free_regions_;
 };
 
 } // namespace cameo::graph
