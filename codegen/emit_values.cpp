@@ -232,7 +232,6 @@ llvm::Value *FunctionEmitter::emit_binary(Opcode code, loop::Type type, llvm::Va
 }
 
 llvm::Value *FunctionEmitter::emit_ternary(const loop::Op &op, llvm::Value *a, llvm::Value *b, llvm::Value *c) {
-  if (!a->getType()->isFPOrFPVectorTy()) return builder_.CreateAdd(builder_.CreateMul(a, b), c);
   if (module_.target.fma) return builder_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, c});
   CAMEO_CHECK(op.code == Opcode::muladd, "@" + in_.name + ": fma must be expanded for " + module_.target.name);
   return builder_.CreateFAdd(builder_.CreateFMul(a, b), c);

@@ -42,10 +42,14 @@ std::string suggestion(std::string_view name) {
 }
 
 Result<loop::Target> resolve_one(std::string_view name) {
-  for (const TargetFamily *family : kFamilies)
+  bool too_old = false;
+  for (const TargetFamily *family : kFamilies) {
     if (auto target = name == "native" ? family->native() : family->find(name)) return std::move(*target);
+    too_old |= family->is_too_old(name);
+  }
   std::string what = name == "native" ? "this machine is of no supported kind (x86-64-v2 or newer)"
                      : name.empty()   ? "empty name in the list of target CPUs"
+                     : too_old        ? "CPU '" + std::string(name) + "' is older than x86-64-v2"
                                       : "unknown CPU '" + escape_name(std::string(name)) + "'" + suggestion(name);
   return Diagnostic{ExitCode::usage, "--target-cpu", std::move(what)};
 }

@@ -20,6 +20,8 @@ struct TargetFamily {
   std::string_view triple;
   /// The record of a named machine; nullopt for a name that is not of this family or too old a machine.
   std::optional<loop::Target> (*find)(std::string_view name);
+  /// Whether the name is of this family, and find() refuses it because the machine lacks the family's baseline.
+  bool (*is_too_old)(std::string_view name);
   /// Names that a user may give: levels first, then CPUs, each group sorted.
   std::vector<std::string> (*names)();
   /// The names that `portable` stands for.

@@ -89,11 +89,16 @@ const Numbers &numbers(std::string_view cpu) {
   return kGeneric;
 }
 
+bool has_baseline(const llvm::MCSubtargetInfo &info) {
+  constexpr const char *kBaseline[] = {"64bit", "sse4.2", "popcnt", "cx16", "sahf"};
+  return std::all_of(std::begin(kBaseline), std::end(kBaseline),
+                     [&](const char *feature) { return has(info, feature); });
+}
+
 // Completes a target whose name, cpu and features are set; nullopt when it lacks x86-64-v2.
 std::optional<Target> describe(Target target) {
   auto info = subtarget(target.cpu, target.features);
-  for (const char *needed : {"64bit", "sse4.2", "popcnt", "cx16", "sahf"})
-    if (!has(*info, needed)) return std::nullopt;
+  if (!has_baseline(*info)) return std::nullopt;
 
   auto remove = [&](const char *feature) { (target.features += target.features.empty() ? "-" : ",-") += feature; };
   for (const char *feature : kNeverUsed)
@@ -120,6 +125,14 @@ std::optional<Target> describe(Target target) {
   return target;
 }
 
+bool is_known(std::string_view cpu) {
+  auto info = subtarget("", "");
+  auto known = info->getAllProcessorDescriptions();
+  return std::any_of(known.begin(), known.end(), [&](const auto &row) { return cpu == row.Key; });
+}
+
+bool is_too_old(std::string_view name) { return is_known(name) && !has_baseline(*subtarget(std::string(name), "")); }
+
 std::optional<Target> find(std::string_view name) {
   Target target;
   target.name = name;
@@ -129,8 +142,7 @@ std::optional<Target> find(std::string_view name) {
     return describe(std::move(target));
   }
   target.cpu = name;
-  auto known = subtarget("", "")->getAllProcessorDescriptions();
-  if (std::none_of(known.begin(), known.end(), [&](const auto &row) { return name == row.Key; })) return std::nullopt;
+  if (!is_known(name)) return std::nullopt;
   return describe(std::move(target));
 }
 
@@ -141,9 +153,7 @@ std::vector<std::string> names() {
   for (const auto &row : info->getAllProcessorDescriptions()) {
     std::string_view name = row.Key;
     if (name.starts_with("x86-64") || name.find('_') != name.npos) continue; // spellings for other compilers' dispatch
-    auto cpu = subtarget(row.Key, "");
-    if (has(*cpu, "64bit") && has(*cpu, "sse4.2") && has(*cpu, "popcnt") && has(*cpu, "cx16") && has(*cpu, "sahf"))
-      cpus.emplace_back(name);
+    if (has_baseline(*subtarget(row.Key, ""))) cpus.emplace_back(name);
   }
   std::sort(cpus.begin(), cpus.end());
   result.insert(result.end(), cpus.begin(), cpus.end());
@@ -243,6 +253,7 @@ llvm::Value *emit_instruction(llvm::IRBuilderBase &builder, const Target &target
 
 } // namespace
 
-const TargetFamily kX86 = {kTriple, find, names, kLevels, native, required_features, host_features, emit_instruction};
+const TargetFamily kX86 = {kTriple,           find,          is_too_old,      names, kLevels, native,
+                           required_features, host_features, emit_instruction};
 
 } // namespace cameo::codegen
