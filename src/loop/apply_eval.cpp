@@ -463,6 +463,10 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
     CAMEO_CHECK(it != storage.values.end(), "stage " + stage.name + " in registers is read where it has no value");
     return it->second[e.component];
   }
+  if (e.rule == OutOfRange::clamp || e.rule == OutOfRange::fail) { // storage has a halo for filled reads only
+    Value inside = guard(e, coordinates, full_box(e.source), lanes);
+    CAMEO_CHECK(e.rule == OutOfRange::clamp || !inside.valid(), "a stage is read with a check: " + stage.name);
+  }
   Binding binding;
   for (size_t d = 0; d < coordinates.size(); ++d) {
     LaneIndex &c = coordinates[d];

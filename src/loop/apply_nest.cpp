@@ -424,8 +424,9 @@ void Lowerer::compute_clipped(int32_t stage, Box box) {
                 {apply_op(Opcode::min, {i, integer(kIndex, extent.value - 1)}, Scalar::i64), integer(kIndex, 0)},
                 Scalar::i64);
             ranges_[safe.id] = {0, extent.value - 1};
-            part[d].base = Affine(safe);
-            compute_clipped(stage, part);
+            Box row_inside = part;
+            row_inside[d].base = Affine(safe);
+            compute_clipped(stage, row_inside);
             ranges_ = saved;
           },
           [&] { fill(stage, part); });

@@ -410,6 +410,7 @@ ScratchPlan Lowerer::run() {
     for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader)
       visit_reads(reader, s, [&](const Expr &) { read = true; });
     const bool sequential = sequential_axis(s) >= 0;
+    bool kept = false;
     if (read && !sequential) {
       // Readers use the stage's own result when it holds the value as computed; else it is kept beside it.
       bool result_serves = !stage.stores.empty();
@@ -427,7 +428,13 @@ ScratchPlan Lowerer::run() {
       if (result_serves)
         storage_[s].kind = Storage::Kind::output;
       else
-        allocate(s, box);
+        kept = true;
+    }
+    if (kept) { // with the halo that its readers expect
+      const bool constant =
+          std::none_of(box.begin(), box.end(), [](const Range &range) { return range.symbolic.valid(); });
+      compute(s, constant ? required(s) : box);
+      continue;
     }
     Frame frame{s, box};
     frames_.push_back(&frame);

@@ -112,6 +112,8 @@ Box Lowerer::required(int32_t stage) const {
       if (!ranges) {
         if (const Frame *frame = active_frame(reader)) {
           ranges = frame->ranges;
+        } else if (schedule_.stages[reader].place == Place::root) {
+          ranges = full_box(reader);
         } else {
           ranges = required(reader);
           const Box full = full_box(reader);
@@ -155,7 +157,7 @@ Box Lowerer::required(int32_t stage) const {
     if (axis.extent.is_constant() && !box[d].symbolic.valid() && box[d].extent > axis.extent.value) {
       bool may_leave = false;
       for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader)
-        visit_reads(reader, stage, [&](const Expr &e) { may_leave |= e.rule != OutOfRange::never; });
+        visit_reads(reader, stage, [&](const Expr &e) { may_leave |= e.rule == OutOfRange::fill; });
       if (!may_leave) box[d] = full_box(stage)[d];
     }
   }

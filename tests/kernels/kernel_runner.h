@@ -147,7 +147,7 @@ inline void expect_right(KernelRun run, const std::string &cpu = "native") {
   const AppliedKernel applied = apply(module, k, run.bindings, target, run.schedule, "kernel");
   for (const std::string &e : verify(module)) ADD_FAILURE() << e;
   if (testing::Test::HasFailure()) {
-    GTEST_LOG_(INFO) << print(module);
+    if (std::getenv("CAMEO_PRINT_LOOPS")) GTEST_LOG_(INFO) << print(module);
     return;
   }
   legalize(module, target);
