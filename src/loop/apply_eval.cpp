@@ -197,13 +197,16 @@ std::vector<Value> Lowerer::lane_vector(const LaneIndex &c, int32_t lanes) {
 // Bounds checks of the coordinates that may leave their domain. Such a coordinate is replaced by a safe one inside the domain; the
 // result is true where all of them were inside (an invalid value when that is certain).
 Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain,
-                     int32_t lanes) {
+                     const Point &point) {
+  const int32_t lanes = point.lanes;
+  // Lanes that do not exist need no check; how many exist is a constant, or the last ones are cut off at the domain's end.
+  const int64_t existing = point.active.valid() ? b_.known_constant(point.active).value_or(1) : lanes;
   Value inside;
   for (size_t d = 0; d < coordinates.size(); ++d) {
     LaneIndex &c = coordinates[d];
     const Range &range = domain[d];
     if (!c.extra.valid() && !range.symbolic.valid()) {
-      Affine last = c.base + Affine(c.step * (lanes - 1));
+      Affine last = c.base + Affine(c.step * (existing - 1));
       auto low = bounds(c.step < 0 ? last : c.base), high = bounds(c.step < 0 ? c.base : last);
       if (low && high && low->first >= range.base.constant && high->second < range.base.constant + range.extent)
         continue;
@@ -406,7 +409,7 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
       }
       domain.push_back(r);
     }
-    inside = guard(e, coordinates, domain, lanes);
+    inside = guard(e, coordinates, domain, context.point);
     if (e.rule == OutOfRange::fail && inside.valid()) {
       Value all = inside;
       if (b_.type(all).lanes > 1) { // every lane must be inside
@@ -444,7 +447,7 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
   if (storage.kind == Storage::Kind::output) { // the stage's own result buffer
     const StageStore &store = stage.stores[e.component];
     Value inside;
-    if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), lanes);
+    if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), context.point);
     const KernelBuffer &buffer = kernel_.buffers[store.buffer];
     Place_ at = place(coordinates, bindings_[store.buffer], lanes);
     Value v = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, context.point, version_,
@@ -464,7 +467,7 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
     return it->second[e.component];
   }
   if (e.rule == OutOfRange::clamp || e.rule == OutOfRange::fail) { // storage has a halo for filled reads only
-    Value inside = guard(e, coordinates, full_box(e.source), lanes);
+    Value inside = guard(e, coordinates, full_box(e.source), context.point);
     CAMEO_CHECK(e.rule == OutOfRange::clamp || !inside.valid(), "a stage is read with a check: " + stage.name);
   }
   Binding binding;
@@ -497,7 +500,7 @@ Value Lowerer::read_inlined(const Expr &e, Context &context) {
   std::vector<LaneIndex> coordinates;
   for (const Index &i : e.indices) coordinates.push_back(lane_index(i, context));
   Value inside;
-  if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), context.point.lanes);
+  if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), context.point);
   Point point;
   point.active = context.point.active;
   for (size_t d = 0; d < coordinates.size(); ++d) {

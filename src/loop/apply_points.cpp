@@ -294,8 +294,12 @@ void Lowerer::emit_prefetch(const Frame &frame) {
   }
   const int64_t lines = (plan.prefetch_panel + line - 1) / line;
   const int64_t each = (lines + trips - 1) / trips;
-  const Affine start =
-      open_loops_[panel].counter * plan.prefetch_panel + Affine(plan.prefetch_panel) + progress * (each * line);
+  // Panels are numbered by this loop and by those of the same stage around it.
+  Affine number;
+  for (size_t l = 0; l <= panel; ++l)
+    if (open_loops_[l].stage == plan.prefetch_loop_stage)
+      number = number * open_loops_[l].trips + open_loops_[l].counter;
+  const Affine start = (number + Affine(1)) * plan.prefetch_panel + progress * (each * line);
   for (int64_t i = 0; i < each; ++i) b_.prefetch(buffers_[plan.prefetch_buffer], start + Affine(i * line), 2);
 }
 
@@ -372,7 +376,7 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
   }
   Expr rule;
   rule.rule = store.rule;
-  Value inside = guard(rule, coordinates, domain, point.lanes);
+  Value inside = guard(rule, coordinates, domain, point);
   if (!inside.valid()) return write();
   CAMEO_CHECK(b_.type(inside).lanes == 1, "a guarded store of a vector");
   if (store.rule == OutOfRange::fail) b_.check(inside, store.status);

@@ -104,7 +104,7 @@ private:
   Value read_inlined(const Expr &e, Context &context);
   LaneIndex lane_index(const Index &index, Context &context);
   /// Conditions under which all coordinates lie in [0, extent), and coordinates made safe; an invalid value: always.
-  Value guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain, int32_t lanes);
+  Value guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain, const Point &point);
   struct Place_ {
     Affine address;
     int64_t step = 0;

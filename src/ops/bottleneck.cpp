@@ -31,24 +31,28 @@ Kernel bottleneck(const BottleneckShape &s) {
     return axes;
   };
   // expand[y, x, c] = clip(be[c] + sum over i of x[y, x, i] we[i, c])
-  const int32_t expand_sum = k.add_stage(stage(
-      "expand_sum", with(wide, {reduction("i", s.in)}), Scalar::f32,
-      k.op(Opcode::muladd, {k.read(x, {axis_index(0), axis_index(1), axis_index(3)}), k.read(we, {axis_index(3), axis_index(2)}), sum}),
-      k.read(be, {axis_index(2)}), Opcode::add));
+  const int32_t expand_sum =
+      k.add_stage(stage("expand_sum", with(wide, {reduction("i", s.in)}), Scalar::f32,
+                        k.op(Opcode::muladd, {k.read(x, {axis_index(0), axis_index(1), axis_index(3)}),
+                                              k.read(we, {axis_index(3), axis_index(2)}), sum}),
+                        k.read(be, {axis_index(2)}), Opcode::add));
   const int32_t expand = k.add_stage(stage("expand", wide, Scalar::f32, clip(k.read_stage(expand_sum, identity(3)))));
   // depth[y, x, c] = clip(bd[c] + sum over ky, kx of expand[stride y + ky - 1, stride x + kx - 1, c] wd[ky, kx, c])
   const int32_t depth_sum = k.add_stage(stage(
       "depth_sum", with(deep, {reduction("ky", 3), reduction("kx", 3)}), Scalar::f32,
-      k.op(Opcode::muladd, {k.read_stage(expand, {window_index(0, s.stride, 3, 1, -1), window_index(1, s.stride, 4, 1, -1), axis_index(2)},
-                                         0, OutOfRange::fill, 0),
-                            k.read(wd, {axis_index(3), axis_index(4), axis_index(2)}), sum}),
+      k.op(Opcode::muladd,
+           {k.read_stage(expand,
+                         {window_index(0, s.stride, 3, 1, -1), window_index(1, s.stride, 4, 1, -1), axis_index(2)}, 0,
+                         OutOfRange::fill, 0),
+            k.read(wd, {axis_index(3), axis_index(4), axis_index(2)}), sum}),
       k.read(bd, {axis_index(2)}), Opcode::add));
   const int32_t depth = k.add_stage(stage("depth", deep, Scalar::f32, clip(k.read_stage(depth_sum, identity(3)))));
   // y[y, x, o] = bp[o] + sum over c of depth[y, x, c] wp[c, o]
-  const int32_t project_sum = k.add_stage(stage(
-      "project_sum", with(thin, {reduction("c", s.expanded)}), Scalar::f32,
-      k.op(Opcode::muladd, {k.read_stage(depth, {axis_index(0), axis_index(1), axis_index(3)}), k.read(wp, {axis_index(3), axis_index(2)}), sum}),
-      k.read(bp, {axis_index(2)}), Opcode::add));
+  const int32_t project_sum =
+      k.add_stage(stage("project_sum", with(thin, {reduction("c", s.expanded)}), Scalar::f32,
+                        k.op(Opcode::muladd, {k.read_stage(depth, {axis_index(0), axis_index(1), axis_index(3)}),
+                                              k.read(wp, {axis_index(3), axis_index(2)}), sum}),
+                        k.read(bp, {axis_index(2)}), Opcode::add));
   k.add_stage(stored(stage("project", thin, Scalar::f32, k.read_stage(project_sum, identity(3))), y, identity(3)));
   return k;
 }

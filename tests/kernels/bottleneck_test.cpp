@@ -5,7 +5,8 @@
 namespace cameo::loop {
 
 TEST(Bottleneck, StripsWithARingOfRowsAndLayersAgreeWithTheOracle) {
-  for (const ops::BottleneckShape &shape : {ops::BottleneckShape{12, 12, 4, 16, 8, 2}, {9, 9, 4, 24, 8, 1}, {10, 7, 3, 33, 20, 2}})
+  for (const ops::BottleneckShape &shape :
+       {ops::BottleneckShape{12, 12, 4, 16, 8, 2}, {9, 9, 4, 24, 8, 1}, {10, 7, 3, 33, 20, 2}})
     for (const char *cpu : {"native", "x86-64-v3"})
       for (int64_t rows : {0, 1, 2, 4}) {
         SCOPED_TRACE(std::to_string(shape.height) + " " + cpu + " rows " + std::to_string(rows));

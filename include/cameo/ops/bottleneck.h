@@ -8,9 +8,9 @@
 namespace cameo::ops {
 
 struct BottleneckShape {
-  int64_t height, width;      ///< of the input, without padding
-  int64_t in, expanded, out;  ///< channels
-  int64_t stride;             ///< of the depthwise layer; padding is 1
+  int64_t height, width;     ///< of the input, without padding
+  int64_t in, expanded, out; ///< channels
+  int64_t stride;            ///< of the depthwise layer; padding is 1
   int64_t out_height() const { return (height - 1) / stride + 1; }
   int64_t out_width() const { return (width - 1) / stride + 1; }
 };
@@ -20,10 +20,11 @@ struct BottleneckShape {
 loop::Kernel bottleneck(const BottleneckShape &shape);
 
 /// All three layers fused over strips of `rows` output rows.
-loop::Schedule bottleneck_strips(const loop::Kernel &kernel, std::vector<loop::Binding> &bindings, const loop::Target &target,
-                                 int64_t rows);
+loop::Schedule bottleneck_strips(const loop::Kernel &kernel, std::vector<loop::Binding> &bindings,
+                                 const loop::Target &target, int64_t rows);
 
 /// The same tiles, layer by layer, with the wide tensors in memory: what fusion is compared with.
-loop::Schedule bottleneck_layers(const loop::Kernel &kernel, std::vector<loop::Binding> &bindings, const loop::Target &target);
+loop::Schedule bottleneck_layers(const loop::Kernel &kernel, std::vector<loop::Binding> &bindings,
+                                 const loop::Target &target);
 
 } // namespace cameo::ops
