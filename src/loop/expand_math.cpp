@@ -5,7 +5,6 @@ namespace cameo::loop {
 
 Value expand_math(Builder &builder, Opcode code, std::span<const Value> operands, const Target &target) {
   CAMEO_CHECK(!operands.empty(), "a mathematical function without operands");
-  (void)target;
   math::Expr x{&builder, operands[0]};
   auto expansion = [&]() -> math::Expr {
     switch (code) {
@@ -33,6 +32,21 @@ Value expand_math(Builder &builder, Opcode code, std::span<const Value> operands
       return math::erf(x);
     case Opcode::sigmoid:
       return math::sigmoid(x);
+    case Opcode::sin:
+      return math::sin(x);
+    case Opcode::cos:
+      return math::cos(x);
+    case Opcode::tan:
+      return math::tan(x);
+    case Opcode::asin:
+      return math::asin(x);
+    case Opcode::acos:
+      return math::acos(x);
+    case Opcode::atan:
+      return math::atan(x);
+    case Opcode::pow:
+      CAMEO_CHECK(operands.size() == 2, "pow of one operand");
+      return math::pow(x, {&builder, operands[1]}, target);
     default:
       CAMEO_UNREACHABLE("no expansion of " + std::string(name(code)));
     }

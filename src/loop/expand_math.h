@@ -106,15 +106,52 @@ inline Expr float_of(Expr i) {
 inline Expr widen(Expr x) { return x.cast(Opcode::fpext, Scalar::f64); }
 inline Expr narrow(Expr x) { return x.cast(Opcode::fptrunc, Scalar::f32); }
 
+inline bool is_f32(Expr x) { return x.type().scalar == Scalar::f32; }
+
+/// An unevaluated sum, hi + lo with |lo| <= ulp(hi)/2.
+struct Pair {
+  Expr hi, lo;
+};
+
+/// a + b exactly (Knuth); a NaN or infinite sum has a NaN lo.
+inline Pair two_sum(Expr a, Expr b) {
+  Expr hi = a + b;
+  Expr bb = hi - a;
+  return {hi, (a - (hi - bb)) + (b - bb)};
+}
+
+/// a + b exactly where |a| >= |b| or a = 0 (Dekker).
+inline Pair fast_two_sum(Expr a, Expr b) {
+  Expr hi = a + b;
+  return {hi, b - (hi - a)};
+}
+
+/// a * b exactly, for f64 (Dekker), unless the product overflows or its lower half underflows. By fma where the target
+/// has it, else by halves of 26 bits, cut by rounding in the bits, which cannot overflow; the result is the same.
+inline Pair two_product(Expr a, Expr b, bool fma) {
+  Expr hi = a * b;
+  if (fma) return {hi, Expr{a.builder, a.builder->ternary(Opcode::fma, a.value, b.value, (-hi).value)}};
+  auto upper = [](Expr x) { return float_of((bits_of(x) + (1 << 26)) & ~int64_t{0x7ffffff}); };
+  Expr ah = upper(a), al = a - ah, bh = upper(b), bl = b - bh;
+  return {hi, ((ah * bh - hi) + ah * bl + al * bh) + al * bl};
+}
+
 // The functions, by family. Each takes f32 or f64.
 Expr exp(Expr x);
-Expr exp_half(Expr x); ///< e^x / 2 for x >= 0, finite as long as that is
+Expr exp(Expr x, Expr tail); ///< e^(x + tail), tail at most a few ulp of x
+Expr exp_half(Expr x);       ///< e^x / 2 for x >= 0, finite as long as that is
 Expr expm1(Expr x);
 Expr sigmoid(Expr x);
 Expr tanh(Expr x);
 Expr sinh(Expr x);
 Expr cosh(Expr x);
 
+/// x = 2^e (1 + f), 1 + f in [sqrt 1/2, sqrt 2], for finite x > 0, denormals included.
+struct LogParts {
+  Expr e; ///< as a float
+  Expr f;
+};
+LogParts log_parts(Expr x);
 Expr log(Expr x);
 Expr log1p(Expr x);
 Expr asinh(Expr x);
@@ -122,5 +159,14 @@ Expr acosh(Expr x);
 Expr atanh(Expr x);
 
 Expr erf(Expr x);
+
+Expr sin(Expr x);
+Expr cos(Expr x);
+Expr tan(Expr x);
+Expr asin(Expr x);
+Expr acos(Expr x);
+Expr atan(Expr x);
+
+Expr pow(Expr x, Expr y, const Target &target);
 
 } // namespace cameo::loop::math

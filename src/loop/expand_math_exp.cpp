@@ -27,7 +27,6 @@ constexpr ExpFormat kF32{0x1.8p23, 23, 127, kLn2HiF32, kLn2LoF32, 89.0, -104.0};
 constexpr ExpFormat kF64{0x1.8p52, 52, 1023, kLn2HiF64, kLn2LoF64, 710.0, -746.0};
 
 const ExpFormat &format_of(Expr x) { return x.type().scalar == Scalar::f32 ? kF32 : kF64; }
-bool is_f32(Expr x) { return x.type().scalar == Scalar::f32; }
 
 struct Reduced {
   Expr r;       // |r| <= ln2/2 and a little
@@ -50,11 +49,11 @@ Expr expm1_of_reduced(Expr r) {
   return muladd(p, r * r, r);
 }
 
-// 2^halvings e^x for x within (underflow, overflow) and a little beyond.
-Expr exp_scaled(Expr x, int scale) {
+// 2^scale e^(x + tail) for x within (underflow, overflow) and a little beyond.
+Expr exp_scaled(Expr x, int scale, const Expr *tail = nullptr) {
   const ExpFormat &f = format_of(x);
   Reduced reduced = reduce(x, 2 * f.bias + scale);
-  Expr r = reduced.r;
+  Expr r = tail ? reduced.r + *tail : reduced.r;
   Expr p = is_f32(r) ? polynomial(r, kExpF32) : polynomial(r, kExpF64);
   p = muladd(p, r * r, r) + 1.0;
   Expr half = reduced.counter >> 1; // exponent field of 2^floor((n + scale)/2), the rest of the bits is shifted out
@@ -74,6 +73,11 @@ Expr expm1_positive(Expr x) {
 Expr exp(Expr x) {
   const ExpFormat &f = format_of(x);
   return exp_scaled(at_least(at_most(x, f.overflow), f.underflow), 0);
+}
+
+Expr exp(Expr x, Expr tail) {
+  const ExpFormat &f = format_of(x);
+  return exp_scaled(at_least(at_most(x, f.overflow), f.underflow), 0, &tail);
 }
 
 Expr exp_half(Expr x) {

@@ -25,16 +25,10 @@ struct LogFormat {
 constexpr LogFormat kF32{23, 0x3f3504f3, 0x1p-126, kLn2HiF32, kLn2LoF32};
 constexpr LogFormat kF64{52, 0x3fe6a09e667f3bcd, 0x1p-1022, kLn2HiF64, kLn2LoF64};
 
-bool is_f32(Expr x) { return x.type().scalar == Scalar::f32; }
 const LogFormat &format_of(Expr x) { return is_f32(x) ? kF32 : kF64; }
 
-struct Parts {
-  Expr e; // as a float
-  Expr f;
-};
-
 // Positive normal x = 2^e (1 + f).
-Parts split(Expr x) {
+LogParts split(Expr x) {
   const LogFormat &format = format_of(x);
   Expr shifted = bits_of(x) - format.root_half;
   Expr e = sar(shifted, format.mantissa);
@@ -43,7 +37,7 @@ Parts split(Expr x) {
 }
 
 // e ln2 + log(1 + f) + tail.
-Expr log_of(Parts p, const Expr *tail = nullptr) {
+Expr log_of(LogParts p, const Expr *tail = nullptr) {
   const LogFormat &format = format_of(p.f);
   Expr f = p.f, square = f * f;
   Expr low = p.e * format.ln2_lo;
@@ -62,13 +56,17 @@ Expr log_of(Parts p, const Expr *tail = nullptr) {
 
 } // namespace
 
-Expr log(Expr x) {
+LogParts log_parts(Expr x) {
   const LogFormat &format = format_of(x);
   int up = format.mantissa;
-  Expr denormal = x < format.least_normal; // and 0 and negative x, whose results are replaced
-  Parts p = split(select(denormal, x * static_cast<double>(int64_t{1} << up), x));
+  Expr denormal = x < format.least_normal;
+  LogParts p = split(select(denormal, x * static_cast<double>(int64_t{1} << up), x));
   p.e = p.e - select(denormal, static_cast<double>(up), x.real(0.0));
-  Expr y = log_of(p);
+  return p;
+}
+
+Expr log(Expr x) {
+  Expr y = log_of(log_parts(x));
   y = select(x == 0.0, -kInfinity, y);
   y = select(x < 0.0, kNan, y);
   return select(x < kInfinity, y, x); // infinity and NaN
@@ -79,7 +77,7 @@ Expr log(Expr x) {
 Expr log1p(Expr x) {
   Expr u = x + 1.0;
   Expr lost = select(x < 1.0, x - (u - 1.0), 1.0 - (u - x));
-  Parts p = split(u);
+  LogParts p = split(u);
   Expr near = p.e == 0.0;
   p.f = select(near, x, p.f);
   Expr tail = select(near, 0.0, lost / u);

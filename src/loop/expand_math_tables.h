@@ -47,6 +47,13 @@ inline constexpr double kLogF64[] = {
   0x1.5555555555592p-1, 0x1.999999997ff85p-2, 0x1.24924941d87f7p-2, 0x1.c71c521cc3892p-3, 0x1.74663b0b41fa9p-3,
   0x1.39a21baf08806p-3, 0x1.2f01abb5ac189p-3,
 };
+// log(1 + f) = 2s + s^3 (2/3 + s^2 P(s^2)), error 2^-66.3
+inline constexpr double kLogTailF64[] = {
+  0x1.9999999999b3p-2, 0x1.2492492457d6bp-2, 0x1.c71c722d64ed4p-3, 0x1.745ce9e3e13bp-3, 0x1.3b1eebf2ae6f8p-3,
+  0x1.0f7febc9ec9fdp-3, 0x1.0e42988d3d25ep-3,
+};
+inline constexpr double kTwoThirdsHi = 0x1.5555555555555p-1; // 2/3
+inline constexpr double kTwoThirdsLo = 0x1.5555555555555p-55; // the rest of 2/3
 // erf x = x + x P(x^2), |x| <= 1.1, error 2^-27.6
 inline constexpr double kErfSmallF32[] = {
   0x1.06eba8p-3, -0x1.812734p-2, 0x1.ce2aa6p-4, -0x1.b7cdep-6, 0x1.52ac24p-8, -0x1.9a3dep-11, 0x1.2f80b4p-14,
@@ -68,6 +75,67 @@ inline constexpr double kErfTailF64[] = {
   0x1.8fe6abb9eb8bap-13, -0x1.0a73681f73c2fp-11, 0x1.3f7b3734fe58ap-14, 0x1.4951391f1d56bp-17, -0x1.60f3bf5ce09ebp-17,
   0x1.554b6d6d0584cp-18, -0x1.c9e36dd3c135cp-20, 0x1.b7db4cc3a2fc2p-22, -0x1.384b508bf257cp-24, 0x1.4cf605ab89692p-27,
   -0x1.070a0030a0fap-30, 0x1.24812a8e41a9bp-34, -0x1.98a886f7670d1p-39, 0x1.0d12bce4fedf9p-44,
+};
+// sin x = x + x^3 P(x^2), |x| <= pi/4, error 2^-27.9
+inline constexpr double kSinF32[] = {
+  -0x1.555546p-3, 0x1.110774p-7, -0x1.9951eep-13,
+};
+// cos x = 1 - x^2/2 + x^4 P(x^2), |x| <= pi/4, error 2^-33.0
+inline constexpr double kCosF32[] = {
+  0x1.55554ap-5, -0x1.6c0c28p-10, 0x1.99e814p-16,
+};
+// sin x = x + x^3 P(x^2), |x| <= pi/4, error 2^-57.9
+inline constexpr double kSinF64[] = {
+  -0x1.5555555555548p-3, 0x1.111111110f731p-7, -0x1.a01a019be9631p-13, 0x1.71de3555842e1p-19, -0x1.ae5e4be533351p-26,
+  0x1.5d8b7abdd5ba9p-33,
+};
+// cos x = 1 - x^2/2 + x^4 P(x^2), |x| <= pi/4, error 2^-63.9
+inline constexpr double kCosF64[] = {
+  0x1.555555555554bp-5, -0x1.6c16c16c14fffp-10, 0x1.a01a019c8b8fcp-16, -0x1.27e4f7ee3a7e6p-22, 0x1.1ee9d92625c12p-29,
+  -0x1.8fa4fabcaa32dp-37,
+};
+// atan x = x + x^3 P(x^2), |x| <= tan(pi/8), error 2^-25.5
+inline constexpr double kAtanF32[] = {
+  -0x1.555454p-2, 0x1.9924dp-3, -0x1.1c3768p-3, 0x1.49e25p-4,
+};
+// atan x = x + x^3 P(x^2), |x| <= tan(pi/8), error 2^-59.4
+inline constexpr double kAtanF64[] = {
+  -0x1.555555555553dp-2, 0x1.999999999585cp-3, -0x1.24924922acd1fp-3, 0x1.c71c70e5cb446p-4, -0x1.745cf8d3dd649p-4,
+  0x1.3b11187a8efe6p-4, -0x1.10ebb0dafdfb1p-4, 0x1.df0edd6f6c756p-5, -0x1.9cd0cb1c8ee04p-5, 0x1.37d0b3719b7c4p-5,
+  -0x1.255f907f5b752p-6,
+};
+// asin x = x + x^3 P(x^2), |x| <= 1/2, error 2^-27.6
+inline constexpr double kAsinF32[] = {
+  0x1.5555c8p-3, 0x1.3302p-4, 0x1.747c52p-5, 0x1.8c372ap-6, 0x1.596314p-5,
+};
+// asin x = x + x^3 P(x^2), |x| <= 1/2, error 2^-55.9
+inline constexpr double kAsinF64[] = {
+  0x1.555555555538fp-3, 0x1.333333336ea0fp-4, 0x1.6db6db4264ac6p-5, 0x1.f1c72c402a2ap-6, 0x1.6e89f39067a1fp-6,
+  0x1.1c6bec23c7d9ep-6, 0x1.c6fcf08dbe7e8p-7, 0x1.8ec8623103c49p-7, 0x1.aba07ca636318p-8, 0x1.4014d242c1d37p-6,
+  -0x1.0a05b535cea99p-6, 0x1.057ec4029e04ep-5,
+};
+inline constexpr double kPiOver2Hi = 0x1.921fb54442d18p0; // pi/2
+inline constexpr double kPiOver2Lo = 0x1.1a62633145c07p-54; // the rest of pi/2
+inline constexpr double kPiOver2HiF32 = 0x1.921fb6p0; // pi/2 in f32
+inline constexpr double kPiOver2LoF32 = -0x1.777a5cp-25; // the rest of pi/2 in f32
+// pi/2 in pieces of 33 bits, the last of 53
+inline constexpr double kPiOver2Pieces[] = {
+  0x1.921fb544p0, 0x1.0b4611a6p-34, 0x1.3198a2e037073p-69,
+};
+// 2/pi in pieces of 29 bits
+inline constexpr double kTwoOverPi29[] = {
+  0x1.45f306dp-1, 0x1.9391054p-30, 0x1.4fe13abp-59, 0x1.d1f534dp-88, 0x1.b81b6c5p-117, 0x1.5993c4p-148,
+  0x1.c820ff2p-175,
+};
+// 2/pi in pieces of 26 bits, as integers
+inline constexpr double kTwoOverPi26[] = {
+  0x1.45f3068p25, 0x1.7272208p25, 0x1.4a7f09p24, 0x1.abe8fa8p25, 0x1.a6ee06p23, 0x1.b62959p24, 0x1.278872p25,
+  0x1.07f944p22, 0x1.8eaf7ap24, 0x1.de2b0d8p25, 0x1.c91b8ep24, 0x1.2126e9p25, 0x1.c00c92p25, 0x1.77504e8p25,
+  0x1.921cfcp22, 0x1.0ef58ep25, 0x1.62534ep25, 0x1.f744118p25, 0x1.7d4baep24, 0x1.a242748p25, 0x1.38e04dp25,
+  0x1.a2fbf2p25, 0x1.3991d4p22, 0x1.1cc1a98p25, 0x1.cfa4e4p23, 0x1.17e2ecp22, 0x1.bf2507p25, 0x1.8ffc4b8p25,
+  0x1.ffbc0bp25, 0x1.80fef2p24, 0x1.e2316bp25, 0x1.05368f8p25, 0x1.b4d9fbp24, 0x1.e4f96p23, 0x1.36e9e88p25,
+  0x1.1fb34fp25, 0x1.7fa8b5p24, 0x1.a93dd6p25, 0x1.faf97cp24, 0x1.7b3d07p24, 0x1.cfbc52p23, 0x1.292ea6p24,
+  0x1.7f6bf6p25, 0x1.1f8d5dp24, 0x1.0ac06p21, 0x1.8237e38p25, 0x1.6d757ep25,
 };
 // clang-format on
 
