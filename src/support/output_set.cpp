@@ -227,9 +227,9 @@ std::string OutputSet::temporary(size_t number) const {
   return state_->outputs[number].directory + state_->outputs[number].temporary;
 }
 
-Status OutputSet::commit() {
+Status OutputSet::commit(bool durable) {
   for (Output &o : state_->outputs) {
-    if (fsync(o.fd) != 0 && errno != EINVAL && errno != EROFS)
+    if (durable && fsync(o.fd) != 0 && errno != EINVAL && errno != EROFS)
       return Diagnostic{ExitCode::io, escape_name(o.path), std::generic_category().message(errno)};
     CAMEO_TRY_STATUS(state_->check_target(o)); // somebody may have put a directory there meanwhile
   }
@@ -257,16 +257,16 @@ Status OutputSet::commit() {
   }
   for (Output &o : state_->outputs) state_->drop(o);
   for (Directory &d : state_->directories)
-    if (fsync(d.fd) != 0 && errno == EIO)
+    if (durable && fsync(d.fd) != 0 && errno == EIO)
       return Diagnostic{ExitCode::io, escape_name(state_->outputs[0].path), std::generic_category().message(errno)};
   return Ok{};
 }
 
-Status write_file(const std::string &path, std::string_view text) {
+Status write_file(const std::string &path, std::string_view text, bool durable) {
   OutputSet set;
   CAMEO_TRY(const size_t number, set.add(path));
   CAMEO_TRY_STATUS(set.write(number, text));
-  return set.commit();
+  return set.commit(durable);
 }
 
 } // namespace cameo

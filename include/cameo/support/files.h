@@ -77,8 +77,9 @@ public:
   std::string temporary(size_t number) const;
 
   /// Flushes every file to the disk, renames all of them (undoing the ones done when a later one fails) and flushes the
-  /// directories. SIGINT and SIGTERM wait until it is over.
-  Status commit();
+  /// directories. SIGINT and SIGTERM wait until it is over. Without `durable` nothing is flushed: many small files that can be made
+  /// again.
+  Status commit(bool durable = true);
 
 private:
   struct State;
@@ -86,7 +87,7 @@ private:
 };
 
 /// One file through an OutputSet.
-Status write_file(const std::string &path, std::string_view text);
+Status write_file(const std::string &path, std::string_view text, bool durable = true);
 
 /// For a program's main: from now on SIGINT and SIGTERM remove the temporary files of every OutputSet and exit with 130
 /// or 143, SIGBUS (an input file was truncated while mapped) does so and exits with 74, and SIGXFSZ and SIGPIPE are
