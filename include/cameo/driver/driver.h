@@ -72,15 +72,6 @@ struct CompileOutput {
 /// Compiles options.model and writes the outputs, all or none. Errors carry the exit code of their kind.
 Result<CompileOutput> compile(const Options &options);
 
-/// The same without touching the disk: contents by suffix ("" is the artefact, ".h" the header).
-struct CompiledBytes {
-  std::vector<std::pair<std::string, std::string>> files;
-  std::string name;
-  std::vector<std::string> notes;
-  std::vector<Phase> phases;
-};
-Result<CompiledBytes> compile_to_memory(const Options &options);
-
 /// One input or output of a model.
 struct PortInfo {
   std::string name;
@@ -110,7 +101,8 @@ struct BenchReport {
   bool stable = false; ///< best and third-best batch agreed within 3% before the time was up
   double min = 0, mean = 0, p50 = 0, p90 = 0, p99 = 0, deviation = 0;
   std::optional<double> flops; ///< floating-point operations of one run, when known
-  std::optional<double> baseline_p50, change_percent, noise_percent;
+  double noise_percent = 0;    ///< of p50: three standard deviations of the medians of ten parts of the series
+  std::optional<double> baseline_p50, change_percent;
   bool regressed = false; ///< slower than the baseline by more than --fail-above and by more than both runs' noise
   std::vector<std::string> notes;
 };
@@ -147,11 +139,13 @@ Result<InspectReport> inspect(const Options &options);
 /// `cameo opt`: reads a .graph or .loops file, runs the named passes in order and returns the text.
 Result<std::string> opt(const std::string &path, const std::vector<std::string> &passes);
 
-/// `cameo ops`: one row per operator.
+/// `cameo ops`: one row per operator and range of versions in which nothing changes.
 struct OpRow {
-  std::string domain, name;
-  int64_t first_opset = 1, last_opset = 1;
-  std::string dtypes, limits;
+  std::string domain, name; ///< domain "" is ai.onnx
+  int since = 1, until = 0; ///< opset versions; until 0: to the newest
+  bool supported = false;
+  std::vector<std::string> dtypes; ///< of the first input, or of the first output where there is none
+  std::string limits;              ///< what of it is not accepted, in words
 };
 std::vector<OpRow> ops();
 

@@ -1,0 +1,294 @@
+// The pipeline, top to bottom: model file, Graph IR, passes, program of Loop IR, artefact, output files.
+#include "compile.h"
+
+#include "cameo/codegen/codegen.h"
+#include "cameo/codegen/digest.h"
+#include "cameo/ir/print.h"
+#include "cameo/loop/print.h"
+#include "cameo/passes/pass_manager.h"
+#include "cameo/passes/program.h"
+#include "cameo/support/files.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+namespace cameo::driver {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *kCompiler = "cameo " CAMEO_VERSION;
+
+// Adds a row to `phases` for each step of the pipeline.
+class PhaseClock {
+public:
+  explicit PhaseClock(std::vector<Phase> &phases) : phases_(phases) {}
+  void done(const char *name) {
+    const auto now = std::chrono::steady_clock::now();
+    phases_.push_back({name, std::chrono::duration<double>(now - last_).count()});
+    last_ = now;
+  }
+  void restart() { last_ = std::chrono::steady_clock::now(); }
+
+private:
+  std::vector<Phase> &phases_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::string joined(const std::vector<std::string> &words) {
+  std::string out;
+  for (const std::string &word : words) out += (out.empty() ? "" : ",") + word;
+  return out;
+}
+
+// A symbol as the model calls it: keys have a backslash before names that look like run-time symbols.
+std::string symbol_name(const std::string &key) { return key.starts_with('\\') ? key.substr(1) : key; }
+
+// A dim of the interface: fixed, a symbol that the caller chooses, computed from symbols, or known only by running.
+codegen::DimSpec dim_spec(const graph::Dim &dim, const std::vector<passes::Symbol> &symbols) {
+  if (const auto constant = dim.constant()) return codegen::DimSpec::fixed(*constant);
+  bool at_run = false;
+  dim.for_each_symbol([&](const std::string &key) {
+    at_run |= std::none_of(symbols.begin(), symbols.end(), [&](const passes::Symbol &s) { return s.key == key; });
+  });
+  if (at_run) return codegen::DimSpec::unknown();
+  if (dim.is_symbol())
+    for (size_t i = 0; i < symbols.size(); ++i)
+      if (symbols[i].key == dim.symbol_key()) return codegen::DimSpec::of_symbol(static_cast<int32_t>(i));
+  return codegen::DimSpec::computed(dim.str());
+}
+
+std::vector<codegen::PortSpec> port_specs(const std::vector<passes::Port> &ports,
+                                          const std::vector<passes::Symbol> &symbols) {
+  std::vector<codegen::PortSpec> specs;
+  for (const passes::Port &port : ports) {
+    codegen::PortSpec spec{port.name, port.dtype, {}};
+    for (const graph::Dim &dim : port.dims) spec.dims.push_back(dim_spec(dim, symbols));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+// Where it comes from. Nothing here depends on where files lie or when they were made.
+Result<codegen::Provenance> provenance(const frontend::ModelInfo &info, const Options &options,
+                                       const std::vector<loop::Target> &targets) {
+  codegen::Provenance p;
+  p.compiler_version = kCompiler;
+  for (size_t i = 0; i < info.files.size(); ++i) {
+    CAMEO_TRY(const MappedFile file, MappedFile::open(info.files[i].path));
+    const std::string digest = codegen::sha256_hex(file.bytes());
+    const std::string name = fs::path(info.files[i].path).filename().string();
+    if (i == 0) {
+      p.model_name = name;
+      p.model_sha256 = digest;
+    } else {
+      p.files.emplace_back(name, digest);
+    }
+  }
+  p.flags = "target-cpu=";
+  for (size_t i = 0; i < targets.size(); ++i) p.flags += (i ? "," : "") + targets[i].name;
+  std::vector<std::pair<std::string, int64_t>> dims = options.dims;
+  std::sort(dims.begin(), dims.end());
+  for (const auto &[name, value] : dims) p.flags += " dim=" + name + "=" + std::to_string(value);
+  for (const frontend::OpsetImport &opset : info.opsets)
+    p.facts.emplace_back(opset.domain.empty() ? "opset" : "opset " + opset.domain, std::to_string(opset.version));
+  if (!info.producer_name.empty()) p.facts.emplace_back("producer", info.producer_name + " " + info.producer_version);
+  p.facts.emplace_back("nodes", std::to_string(info.nodes));
+  return p;
+}
+
+codegen::ArtefactSpec artefact_spec(passes::Program &program, std::string prefix) {
+  codegen::ArtefactSpec spec;
+  spec.prefix = std::move(prefix);
+  spec.inputs = port_specs(program.inputs, program.symbols);
+  spec.outputs = port_specs(program.outputs, program.symbols);
+  for (const passes::Symbol &symbol : program.symbols) spec.symbols.push_back({symbol_name(symbol.key), symbol.min, symbol.max});
+  for (const passes::ConstantBlock::Piece &piece : program.constants.pieces()) {
+    const int64_t offset = spec.weights.add(piece.bytes);
+    CAMEO_CHECK(offset == piece.offset, "the artefact lays out constants in another way than the program");
+  }
+  for (passes::Variant &variant : program.variants)
+    spec.variants.push_back({std::move(variant.target), std::move(variant.code)});
+  return spec;
+}
+
+codegen::ArtefactKind artefact_kind(Emit emit) {
+  switch (emit) {
+  case Emit::so:
+    return codegen::ArtefactKind::so;
+  case Emit::a:
+    return codegen::ArtefactKind::a;
+  case Emit::obj:
+    return codegen::ArtefactKind::obj;
+  case Emit::assembly:
+    return codegen::ArtefactKind::assembly;
+  case Emit::llvm:
+    return codegen::ArtefactKind::llvm_ir;
+  case Emit::graph:
+  case Emit::loops:
+    break;
+  }
+  CAMEO_UNREACHABLE("text IR is no artefact");
+}
+
+int jobs_of(const Options &options) {
+  return options.jobs > 0 ? options.jobs : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+bool is_text(Emit emit) { return emit != Emit::so && emit != Emit::a && emit != Emit::obj; }
+bool is_linkable(Emit emit) { return !is_text(emit); }
+
+std::vector<PortInfo> port_infos_of(const std::vector<std::pair<std::string, graph::Type>> &values,
+                                    Diagnostics &problems) {
+  std::vector<PortInfo> ports;
+  for (const auto &[name, type] : values) {
+    if (!type.is_tensor() || !type.is_ranked()) {
+      problems.push_back({ExitCode::unsupported, "'" + escape_name(name) + "'",
+                          "is " + type.str() + ": only tensors of known rank can be passed"});
+      continue;
+    }
+    PortInfo port;
+    port.name = name;
+    port.dtype = type.dtype();
+    for (const graph::Dim &dim : type.shape()) {
+      port.dims.push_back(dim.constant().value_or(-1));
+      port.symbols.push_back(dim.is_constant() ? "" : dim.is_symbol() ? symbol_name(dim.symbol_key()) : dim.str());
+    }
+    ports.push_back(std::move(port));
+  }
+  return ports;
+}
+
+Result<std::vector<PortInfo>> port_infos(const std::vector<std::pair<std::string, graph::Type>> &values) {
+  Diagnostics problems;
+  std::vector<PortInfo> ports = port_infos_of(values, problems);
+  if (!problems.empty()) return problems;
+  return ports;
+}
+
+} // namespace
+
+Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph) {
+  std::vector<std::pair<std::string, graph::Type>> values;
+  for (const graph::Value *argument : graph.main().body->arguments())
+    values.emplace_back(argument->name(), argument->type());
+  return port_infos(values);
+}
+
+Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph) {
+  std::vector<std::pair<std::string, graph::Type>> values;
+  const std::vector<graph::Value *> results = graph.main().body->results();
+  for (size_t i = 0; i < results.size(); ++i) values.emplace_back(graph.main().result_names[i], results[i]->type());
+  return port_infos(values);
+}
+
+Result<std::unique_ptr<frontend::Model>> load_model(const Options &options) {
+  frontend::LoadOptions load;
+  load.dims = options.dims;
+  if (!options.external_data_root.empty()) load.external_data_roots = {options.external_data_root};
+  CAMEO_TRY(frontend::Model model, frontend::load_model(options.model, load));
+  return std::make_unique<frontend::Model>(std::move(model));
+}
+
+Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Options &options, Emit emit,
+                                const std::string &name, const std::string &soname) {
+  Compiled out;
+  out.model = std::move(model);
+  PhaseClock clock(out.phases);
+  for (const Diagnostic &warning : out.model->warnings) out.notes.push_back("warning: " + to_string(warning));
+  graph::Graph &graph = out.model->graph;
+  const std::string cpus = options.target_cpus.empty() ? "native" : joined(options.target_cpus);
+  CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
+
+  CAMEO_TRY([[maybe_unused]] const bool changed, passes::run_pipeline(graph));
+  clock.done("passes");
+  if (emit == Emit::graph) {
+    out.artefact.append(graph::print(graph));
+    return out;
+  }
+
+  // From here on the graph does not change.
+  CAMEO_TRY(passes::Program program, passes::build_program(graph, targets));
+  clock.done("lower");
+  if (emit == Emit::loops) {
+    if (program.variants.size() != 1)
+      return Diagnostic{ExitCode::usage, "",
+                        "--emit loops: name one CPU with --target-cpu, not " + std::to_string(program.variants.size())};
+    out.artefact.append(loop::print(program.variants[0].code));
+    return out;
+  }
+
+  out.program = std::make_unique<passes::Program>(std::move(program));
+  out.spec = artefact_spec(*out.program, name);
+  CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));
+  codegen::ArtefactOptions artefact;
+  artefact.jobs = jobs_of(options);
+  artefact.soname = soname;
+  CAMEO_TRY(out.artefact, codegen::build_artefact(out.spec, artefact_kind(emit), artefact));
+  if (is_linkable(emit)) out.header = codegen::c_header(out.spec);
+  clock.done("codegen");
+  return out;
+}
+
+Result<Compiled> compile_model(const Options &options, Emit emit, const std::string &name) {
+  std::vector<Phase> phases;
+  PhaseClock clock(phases);
+  CAMEO_TRY(auto model, load_model(options));
+  clock.done("load");
+  CAMEO_TRY(Compiled out, compile_loaded(std::move(model), options, emit, name, {}));
+  out.phases.insert(out.phases.begin(), phases.begin(), phases.end());
+  return out;
+}
+
+Result<CompileOutput> compile(const Options &options) {
+  const Emit emit = options.emit ? *options.emit : emit_from_path(options.output).value_or(Emit::so);
+  const std::string output =
+      options.output.empty() ? file_stem(options.model) + std::string(suffix(emit)) : options.output;
+  const std::string header = (fs::path(output).parent_path() / file_stem(output)).string() + ".h";
+
+  CompileOutput result;
+  PhaseClock clock(result.phases);
+  CAMEO_TRY(auto model, load_model(options));
+  clock.done("load");
+
+  // The outputs exist (under temporary names) before the work is done, so that a folder that cannot be written to is told
+  // at once.
+  OutputSet files;
+  for (const frontend::InputFile &input : model->info.files) {
+    CAMEO_TRY(const MappedFile file, MappedFile::open(input.path));
+    files.forbid(file.id());
+  }
+  CAMEO_TRY(const size_t artefact_file, files.add(output));
+  size_t header_file = 0;
+  if (is_linkable(emit)) {
+    CAMEO_TRY(header_file, files.add(header));
+  }
+
+  result.name = codegen::c_identifier(options.name.empty() ? file_stem(output) : options.name);
+  if (!options.name.empty() && result.name != options.name)
+    return Diagnostic{ExitCode::usage, "",
+                      "--name: '" + escape_name(options.name) +
+                          "' is not a C identifier that a library may export (try '" + result.name + "')"};
+  CAMEO_TRY(Compiled compiled,
+            compile_loaded(std::move(model), options, emit, result.name, fs::path(output).filename().string()));
+  result.phases.insert(result.phases.end(), compiled.phases.begin(), compiled.phases.end());
+  clock.restart();
+  result.notes = std::move(compiled.notes);
+  result.bytes = compiled.artefact.size();
+
+  for (std::span<const std::byte> piece : compiled.artefact.pieces())
+    CAMEO_TRY_STATUS(files.write(artefact_file, piece));
+  result.files.push_back(output);
+  if (is_linkable(emit)) {
+    CAMEO_TRY_STATUS(files.write(header_file, compiled.header));
+    result.files.push_back(header);
+  }
+  CAMEO_TRY_STATUS(files.commit());
+  clock.done("write");
+  return result;
+}
+
+} // namespace cameo::driver

@@ -1,0 +1,115 @@
+// `cameo inspect`: what a model or a library is. A library is parsed, never loaded, so it may come from anywhere.
+#include "compile.h"
+#include "library.h"
+
+#include "cameo/codegen/codegen.h"
+#include "cameo/passes/pass_manager.h"
+#include "cameo/support/files.h"
+
+#include <algorithm>
+
+namespace cameo::driver {
+
+namespace {
+
+PortInfo port(const codegen::PortSpec &spec, const std::vector<codegen::SymbolSpec> &symbols) {
+  PortInfo info;
+  info.name = spec.name;
+  info.dtype = spec.dtype;
+  for (const codegen::DimSpec &dim : spec.dims) {
+    info.dims.push_back(dim.extent >= 0 ? dim.extent : -1);
+    info.symbols.push_back(dim.extent >= 0   ? ""
+                           : dim.symbol >= 0 ? symbols[static_cast<size_t>(dim.symbol)].name
+                           : dim.at_run      ? "?"
+                                             : dim.text);
+  }
+  return info;
+}
+
+Result<InspectReport> inspect_library(std::span<const std::byte> bytes, const std::string &where) {
+  CAMEO_TRY(const codegen::Manifest m, codegen::read_manifest(bytes, where));
+  InspectReport report;
+  report.kind = "library";
+  for (const codegen::PortSpec &spec : m.inputs) report.inputs.push_back(port(spec, m.symbols));
+  for (const codegen::PortSpec &spec : m.outputs) report.outputs.push_back(port(spec, m.symbols));
+  auto fact = [&](const std::string &name, const std::string &value) {
+    if (!value.empty()) report.facts.emplace_back(name, value);
+  };
+  fact("prefix", m.prefix);
+  fact("abi version", std::to_string(m.abi_version));
+  fact("model", m.provenance.model_name);
+  fact("model sha256", m.provenance.model_sha256);
+  for (const auto &[name, digest] : m.provenance.files) fact("data sha256 " + name, digest);
+  fact("compiler", m.provenance.compiler_version);
+  fact("flags", m.provenance.flags);
+  for (const auto &[name, detail] : m.variants) fact("variant " + name, detail);
+  for (const codegen::SymbolSpec &symbol : m.symbols)
+    fact("symbol " + symbol.name, std::to_string(symbol.min) + " to " + std::to_string(symbol.max));
+  fact("weights bytes", std::to_string(m.weights_bytes) + (m.weights_embedded ? "" : " (not embedded)"));
+  fact("weights sha256", m.weights_sha256);
+  for (const auto &[name, value] : m.provenance.facts) fact(name, value);
+  return report;
+}
+
+// A model that is well formed but not supported is reported, not refused: that is what people inspect for.
+Result<InspectReport> inspect_model(const Options &options) {
+  InspectReport report;
+  report.kind = "model";
+  auto unsupported = [&](const Diagnostics &problems) {
+    for (const Diagnostic &problem : problems) report.unsupported.emplace_back(problem.where, problem.what);
+  };
+  auto model = load_model(options);
+  if (!model) {
+    if (exit_code(model.errors()) != ExitCode::unsupported) return model.errors();
+    unsupported(model.errors());
+    return report;
+  }
+  const frontend::ModelInfo &info = (*model)->info;
+  auto fact = [&](const std::string &name, const std::string &value) { report.facts.emplace_back(name, value); };
+  for (const frontend::OpsetImport &opset : info.opsets)
+    fact(opset.domain.empty() ? "opset" : "opset " + opset.domain, std::to_string(opset.version));
+  fact("ir version", std::to_string(info.ir_version));
+  if (!info.producer_name.empty()) fact("producer", info.producer_name + " " + info.producer_version);
+  fact("nodes", std::to_string(info.nodes));
+  uint64_t bytes = 0;
+  for (const frontend::InputFile &file : info.files) bytes += file.bytes;
+  fact("bytes", std::to_string(bytes));
+  report.ops = info.op_counts;
+
+  if (auto ports = input_ports((*model)->graph))
+    report.inputs = std::move(*ports);
+  else
+    unsupported(ports.errors());
+  if (auto ports = output_ports((*model)->graph))
+    report.outputs = std::move(*ports);
+  else
+    unsupported(ports.errors());
+
+  // What compiling would make of it, on this machine.
+  CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets("native"));
+  auto changed = passes::run_pipeline((*model)->graph);
+  if (!changed) return changed.errors();
+  auto program = passes::build_program((*model)->graph, targets);
+  if (!program) {
+    if (exit_code(program.errors()) != ExitCode::unsupported) return program.errors();
+    unsupported(program.errors());
+    return report;
+  }
+  const passes::Variant &variant = program->variants[0];
+  fact("weights bytes", std::to_string(program->constants.size()));
+  fact("arena bytes", variant.plan.arena_bytes.str());
+  fact("kernels", std::to_string(variant.kernels) + " distinct, " + std::to_string(variant.calls) + " calls");
+  return report;
+}
+
+} // namespace
+
+Result<InspectReport> inspect(const Options &options) {
+  CAMEO_TRY(const MappedFile file, MappedFile::open(options.model));
+  constexpr std::string_view archive = "!<arch>\n";
+  if (is_library(file.bytes()) || file.text().starts_with(archive))
+    return inspect_library(file.bytes(), escape_name(options.model));
+  return inspect_model(options);
+}
+
+} // namespace cameo::driver

@@ -1,0 +1,210 @@
+// Loading through dlopen: files by their own path (so that debuggers find them), bytes through a memory file.
+#include "library.h"
+
+#include "cameo/support/files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace cameo::driver {
+
+namespace {
+
+constexpr size_t kMessageBytes = 512;
+constexpr int64_t kFirstCapacity = 1 << 20; // for an output whose size only a run can tell
+
+Result<void *> open_handle(const std::string &path, const std::string &where) {
+  if (void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) return handle;
+  const char *why = dlerror();
+  return Diagnostic{ExitCode::bad_model, where, "cannot be loaded: " + escape_name(why ? why : "unknown error")};
+}
+
+// The manifest of a library for this version of the C interface.
+Result<codegen::Manifest> manifest_of(std::span<const std::byte> file, const std::string &where) {
+  CAMEO_TRY(codegen::Manifest manifest, codegen::read_manifest(file, where));
+  if (manifest.abi_version != CAMEO_ABI_VERSION)
+    return Diagnostic{ExitCode::unsupported, where,
+                      "has version " + std::to_string(manifest.abi_version) + " of the C interface, not " +
+                          std::to_string(CAMEO_ABI_VERSION)};
+  return manifest;
+}
+
+Result<const CameoModel *> describe(void *handle, const std::string &prefix, const std::string &where) {
+  auto *function = reinterpret_cast<const CameoModel *(*)()>(dlsym(handle, (prefix + "_describe").c_str()));
+  if (!function) return Diagnostic{ExitCode::bad_model, where, "does not export '" + prefix + "_describe'"};
+  const CameoModel *model = function();
+  if (!model || model->struct_size < sizeof(CameoModel))
+    return Diagnostic{ExitCode::bad_model, where, "describes itself in an unknown form"};
+  return model;
+}
+
+PortInfo port(const CameoValue &value, const CameoModel &model) {
+  PortInfo info;
+  info.name = value.name;
+  info.dtype = dtype_from_onnx(value.dtype).value_or(DType::f32);
+  for (int32_t i = 0; i < value.rank; ++i) {
+    const CameoDim &dim = value.dims[i];
+    info.dims.push_back(dim.extent);
+    info.symbols.push_back(dim.extent >= 0 ? "" : dim.symbol >= 0 ? model.symbols[dim.symbol].name : dim.text);
+  }
+  return info;
+}
+
+// What a failed call says: its message with the values, else the status in words.
+Diagnostic failure(const CameoModel &model, int32_t status, const char *message, ExitCode code) {
+  return {code, model.name, message[0] ? escape_name(message, kMessageBytes) : model.status_text(status)};
+}
+
+} // namespace
+
+bool is_library(std::span<const std::byte> bytes) {
+  constexpr char magic[] = {0x7f, 'E', 'L', 'F'};
+  return bytes.size() >= sizeof magic && std::memcmp(bytes.data(), magic, sizeof magic) == 0;
+}
+
+void Library::Closer::operator()(void *handle) const { dlclose(handle); }
+
+Result<Library> Library::open(const std::string &path) {
+  const std::string where = escape_name(path);
+  CAMEO_TRY(const MappedFile file, MappedFile::open(path));
+  std::unique_ptr<char, void (*)(void *)> absolute(realpath(path.c_str(), nullptr), std::free);
+  if (!absolute) return Diagnostic{ExitCode::missing, where, std::generic_category().message(errno)};
+  Library library;
+  CAMEO_TRY(library.manifest_, manifest_of(file.bytes(), where));
+  CAMEO_TRY(void *handle, open_handle(absolute.get(), where));
+  library.handle_.reset(handle);
+  CAMEO_TRY(library.model_, describe(handle, library.manifest_.prefix, where));
+  return library;
+}
+
+Result<Library> Library::load(std::span<const std::span<const std::byte>> pieces, const std::string &where) {
+  struct MemoryFile {
+    int fd;
+    ~MemoryFile() {
+      if (fd >= 0) close(fd);
+    }
+  } file{memfd_create("cameo", MFD_CLOEXEC)};
+  auto failed = [&] { return Diagnostic{ExitCode::io, where, std::generic_category().message(errno)}; };
+  if (file.fd < 0) return failed();
+  for (std::span<const std::byte> piece : pieces)
+    while (!piece.empty()) {
+      const ssize_t n = write(file.fd, piece.data(), std::min<size_t>(piece.size(), 1 << 30));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return failed();
+      piece = piece.subspan(static_cast<size_t>(n));
+    }
+  CAMEO_TRY(const MappedFile mapped, MappedFile::from_fd(file.fd, where));
+  Library library;
+  CAMEO_TRY(library.manifest_, manifest_of(mapped.bytes(), where));
+  CAMEO_TRY(void *handle, open_handle("/proc/self/fd/" + std::to_string(file.fd), where));
+  library.handle_.reset(handle);
+  CAMEO_TRY(library.model_, describe(handle, library.manifest_.prefix, where));
+  return library;
+}
+
+std::vector<PortInfo> Library::inputs() const {
+  std::vector<PortInfo> out;
+  for (int32_t i = 0; i < model_->input_count; ++i) out.push_back(port(model_->inputs[i], *model_));
+  return out;
+}
+
+std::vector<PortInfo> Library::outputs() const {
+  std::vector<PortInfo> out;
+  for (int32_t i = 0; i < model_->output_count; ++i) out.push_back(port(model_->outputs[i], *model_));
+  return out;
+}
+
+Result<Session> Session::create(const Library &library, int threads) {
+  Session session;
+  session.model_ = &library.model();
+  session.message_ = std::make_unique<char[]>(kMessageBytes);
+  CameoOptions options = {};
+  options.struct_size = sizeof options;
+  options.threads = threads;
+  options.message = session.message_.get();
+  options.message_bytes = kMessageBytes;
+  CameoContext *context = nullptr;
+  const int32_t status = session.model_->create(&options, &context);
+  if (status != CAMEO_OK)
+    return failure(*session.model_, status, session.message_.get(),
+                   status == CAMEO_CPU_UNSUPPORTED ? ExitCode::unsupported : ExitCode::check_failed);
+  session.context_ = {context, ContextDestroyer{session.model_}};
+  return session;
+}
+
+Status Session::bind(const std::vector<Tensor> &inputs) {
+  const CameoModel &m = *model_;
+  if (inputs.size() != static_cast<size_t>(m.input_count))
+    return Diagnostic{ExitCode::bad_model, m.name,
+                      "has " + std::to_string(m.input_count) + " inputs, not " + std::to_string(inputs.size())};
+  inputs_.clear();
+  for (const Tensor &t : inputs)
+    inputs_.push_back({t.data.data(), static_cast<int64_t>(t.data.size()), t.shape.data(), onnx_number(t.dtype),
+                       static_cast<int32_t>(t.shape.size())});
+  outputs_.assign(static_cast<size_t>(m.output_count), {});
+  dims_.clear();
+  for (size_t i = 0; i < outputs_.size(); ++i) dims_.emplace_back(static_cast<size_t>(m.outputs[i].rank));
+  for (size_t i = 0; i < outputs_.size(); ++i) outputs_[i].dims = dims_[i].data();
+  const int32_t status = m.shape(inputs_.data(), m.input_count, outputs_.data(), m.output_count);
+  if (status != CAMEO_OK)
+    return Diagnostic{ExitCode::bad_model, m.name, std::string("inputs: ") + m.status_text(status)};
+  data_.assign(outputs_.size(), {});
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    CameoOutput &out = outputs_[i];
+    if (out.bytes < 0) out.bytes = kFirstCapacity;
+    data_[i].resize(static_cast<size_t>(out.bytes));
+    out.data = data_[i].data();
+  }
+  return Ok{};
+}
+
+int32_t Session::run() {
+  CameoRunOptions options = {};
+  options.struct_size = sizeof options;
+  options.message = message_.get();
+  options.message_bytes = kMessageBytes;
+  message_[0] = '\0';
+  return model_->run(context_.get(), inputs_.data(), model_->input_count, outputs_.data(), model_->output_count,
+                     &options);
+}
+
+Status Session::run_checked() {
+  int32_t status = run();
+  if (status == CAMEO_BUFFER_TOO_SMALL) {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      const auto dtype = dtype_from_onnx(outputs_[i].dtype);
+      const auto count = element_count(dims_[i]);
+      const auto needed = dtype && count ? byte_size(*dtype, *count) : std::nullopt;
+      if (!needed || *needed <= outputs_[i].bytes) continue;
+      data_[i].resize(static_cast<size_t>(*needed));
+      outputs_[i].data = data_[i].data();
+      outputs_[i].bytes = *needed;
+    }
+    status = run();
+  }
+  if (status != CAMEO_OK) return failure(*model_, status, message_.get(), ExitCode::check_failed);
+  return Ok{};
+}
+
+std::vector<Tensor> Session::outputs() const {
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    Tensor t;
+    t.dtype = dtype_from_onnx(outputs_[i].dtype).value_or(DType::f32);
+    t.shape = dims_[i];
+    const auto count = element_count(t.shape);
+    const auto bytes = count ? byte_size(t.dtype, *count) : std::nullopt;
+    CAMEO_CHECK(bytes && static_cast<size_t>(*bytes) <= data_[i].size(), "a run reported an impossible output shape");
+    t.data.assign(data_[i].begin(), data_[i].begin() + static_cast<std::ptrdiff_t>(*bytes));
+    tensors.push_back(std::move(t));
+  }
+  return tensors;
+}
+
+} // namespace cameo::driver

@@ -1,0 +1,37 @@
+#include "prepare.h"
+
+#include "cameo/support/files.h"
+
+namespace cameo::driver {
+
+Result<Prepared> prepare(const Options &options) {
+  Prepared p;
+  bool library = false;
+  {
+    CAMEO_TRY(const MappedFile file, MappedFile::open(options.model));
+    library = is_library(file.bytes());
+  }
+  Given given;
+  if (library) {
+    CAMEO_TRY(p.library, Library::open(options.model));
+    CAMEO_TRY(given, read_inputs(p.library.inputs(), options));
+  } else {
+    Options fixed = options;
+    fixed.dims.clear(); // read_inputs checks the names
+    CAMEO_TRY(const auto model, load_model(fixed));
+    CAMEO_TRY(const std::vector<PortInfo> ports, input_ports(model->graph));
+    CAMEO_TRY(given, read_inputs(ports, options));
+    fixed.dims.assign(given.symbols.begin(), given.symbols.end());
+    CAMEO_TRY(Compiled compiled, compile_model(fixed, Emit::so, codegen::c_identifier(file_stem(options.model))));
+    p.compiled = std::make_unique<Compiled>(std::move(compiled));
+    CAMEO_TRY(p.library, Library::load(p.compiled->artefact.pieces(), escape_name(options.model)));
+    p.notes = p.compiled->notes;
+  }
+  p.notes.insert(p.notes.end(), given.notes.begin(), given.notes.end());
+  p.inputs = p.library.inputs();
+  p.outputs = p.library.outputs();
+  CAMEO_TRY(p.tensors, make_inputs(p.inputs, std::move(given), options.seed));
+  return p;
+}
+
+} // namespace cameo::driver
