@@ -1,7 +1,22 @@
 // The table from mathematical opcode to its expansion.
 #include "expand_math.h"
 
+#include <algorithm>
+
 namespace cameo::loop {
+
+math::Expr math::greatest(Expr a) {
+  int32_t lanes = a.type().lanes, power = 1;
+  while (power < lanes) power *= 2;
+  if (power != lanes) { // reductions take a power of two: repeat the last lane
+    std::vector<int32_t> mask;
+    for (int32_t i = 0; i < power; ++i) mask.push_back(std::min(i, lanes - 1));
+    a.value = a.builder->shuffle(a.value, a.value, std::move(mask));
+  }
+  return {a.builder, a.builder->reduce(Opcode::reduce_max, a.value)};
+}
+
+math::Expr math::any(Expr condition) { return greatest(condition.cast(Opcode::zext, Scalar::i32)) != 0; }
 
 Value expand_math(Builder &builder, Opcode code, std::span<const Value> operands, const Target &target) {
   CAMEO_CHECK(!operands.empty(), "a mathematical function without operands");

@@ -67,6 +67,8 @@ CAMEO_EXPR_COMPARE(ugt, ugt)
 inline Expr operator-(Expr a) { return a.unary(Opcode::neg); }
 inline Expr operator~(Expr a) { return a.unary(Opcode::bit_not); }
 inline Expr abs(Expr a) { return a.unary(Opcode::abs); }
+inline Expr ftrunc(Expr a) { return a.unary(Opcode::ftrunc); }
+inline Expr clz(Expr a) { return a.unary(Opcode::clz); }
 inline Expr sqrt(Expr a) { return a.unary(Opcode::sqrt); }
 inline Expr rint(Expr a) { return a.unary(Opcode::rint); }
 
@@ -107,6 +109,11 @@ inline Expr widen(Expr x) { return x.cast(Opcode::fpext, Scalar::f64); }
 inline Expr narrow(Expr x) { return x.cast(Opcode::fptrunc, Scalar::f32); }
 
 inline bool is_f32(Expr x) { return x.type().scalar == Scalar::f32; }
+
+/// The greatest lane of integers; any number of lanes.
+Expr greatest(Expr a);
+/// Whether some lane is true, as an i1.
+Expr any(Expr condition);
 
 /// An unevaluated sum, hi + lo with |lo| <= ulp(hi)/2.
 struct Pair {

@@ -88,18 +88,6 @@ Turns reduce_huge_f64(Expr x) {
   return turns_of(products);
 }
 
-// The greatest lane of non-negative integers; any number of lanes.
-Expr greatest(Expr a) {
-  std::vector<int32_t> mask;
-  int32_t lanes = a.type().lanes, power = 1;
-  while (power < lanes) power *= 2;
-  if (power != lanes) {
-    for (int32_t i = 0; i < power; ++i) mask.push_back(std::min(i, lanes - 1));
-    a.value = a.builder->shuffle(a.value, a.value, mask);
-  }
-  return {a.builder, a.builder->reduce(Opcode::reduce_max, a.value)};
-}
-
 // x >= 0; a NaN or infinite x gives a NaN r.
 Angle reduce(Expr x) {
   bool f32 = is_f32(x);

@@ -31,7 +31,7 @@ public:
 
 private:
   /// nullptr: native.
-  Expansion expansion_of(const Op &op) const;
+  Expansion expansion_of(const Function &function, const Op &op) const;
 
   const Target &target_;
   std::map<Key, Module> built_; // one function each
@@ -124,17 +124,37 @@ private:
   std::vector<Scope> scopes_;
 };
 
-Value expand_math_op(Builder &builder, const Op &op, std::span<const Value> operands, Type, const Target &target) {
-  return expand_math(builder, op.code, operands, target);
+Value expand_math_op(Builder &builder, const Replaced &replaced) {
+  return expand_math(builder, replaced.op.code, replaced.operands, replaced.target);
 }
 
-Expansion Replacements::expansion_of(const Op &op) const {
+Expansion Replacements::expansion_of(const Function &function, const Op &op) const {
   if (is_math(op.code)) return expand_math_op;
-  return nullptr;
+  Scalar from = op.operands.empty() ? Scalar::i1 : function.type(op.operands[0]).scalar;
+  switch (op.code) {
+  case Opcode::fma:
+    return target_.fma ? nullptr : expand_fma;
+  case Opcode::rem:
+    return is_float(from) ? expand_rem : nullptr;
+  case Opcode::fpext:
+    if (from == Scalar::f32) return nullptr;
+    return from == Scalar::f16 && target_.f16_convert && function.type(op.results[0]).scalar == Scalar::f32
+               ? nullptr
+               : expand_fpext;
+  case Opcode::fptrunc: {
+    Scalar to = function.type(op.results[0]).scalar;
+    if (to == Scalar::f32) return nullptr;
+    return from == Scalar::f32 && to == Scalar::f16 && target_.f16_convert ? nullptr : expand_fptrunc;
+  }
+  case Opcode::target:
+    return op.symbol == "vpdpbusd" && !target_.dot_u8s8 ? expand_dot_u8s8 : nullptr;
+  default:
+    return nullptr;
+  }
 }
 
 const Function *Replacements::find(const Function &function, const Op &op) {
-  Expansion expansion = expansion_of(op);
+  Expansion expansion = expansion_of(function, op);
   if (!expansion) return nullptr;
 
   std::vector<std::pair<Scalar, int32_t>> types;
@@ -146,7 +166,7 @@ const Function *Replacements::find(const Function &function, const Op &op) {
     std::vector<Value> operands;
     for (Value v : op.operands) operands.push_back(builder.scalar_param({}, function.type(v)));
     builder.set_results({function.type(op.results[0])});
-    builder.finish({expansion(builder, op, operands, function.type(op.results[0]), target_)});
+    builder.finish({expansion(builder, {op, operands, function.type(op.results[0]), target_})});
     Rewriter(it->second.functions[0], *this).run(); // map nodes stay where they are
   }
   return &it->second.functions[0];

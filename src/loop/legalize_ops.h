@@ -6,10 +6,19 @@
 
 namespace cameo::loop {
 
-using Expansion = Value (*)(Builder &builder, const Op &op, std::span<const Value> operands, Type result,
-                            const Target &target);
+/// What a replacement is built from.
+struct Replaced {
+  const Op &op;
+  std::span<const Value> operands;
+  Type result;
+  const Target &target;
+};
+using Expansion = Value (*)(Builder &builder, const Replaced &replaced);
 
-/// fma of f32 or f64, rounded once, by additions and multiplications.
-Value expand_fma(Builder &builder, const Op &op, std::span<const Value> operands, Type result, const Target &target);
+Value expand_fma(Builder &builder, const Replaced &replaced);
+Value expand_rem(Builder &builder, const Replaced &replaced);
+Value expand_fpext(Builder &builder, const Replaced &replaced);
+Value expand_fptrunc(Builder &builder, const Replaced &replaced);
+Value expand_dot_u8s8(Builder &builder, const Replaced &replaced);
 
 } // namespace cameo::loop

@@ -1,4 +1,5 @@
 #include "cameo/loop/legalize.h"
+#include "cameo/loop/verify.h"
 
 #include <gtest/gtest.h>
 
@@ -89,6 +90,91 @@ TEST(Legalize, KeepsConstantsInsideParallelBodies) {
   int64_t inside = 0;
   walk(parallel->regions[0], [&](const Op &op) { inside += op.code == Opcode::constant; });
   EXPECT_GT(inside, 5);
+}
+
+// What stays and what goes, by target.
+TEST(Legalize, ReplacesWhatTheTargetLacks) {
+  auto left = [](Opcode code, Scalar from, Scalar to, const Target &target) {
+    Module module;
+    Builder b(module, "f");
+    Type type{from, 4};
+    std::vector<Value> x;
+    for (int i = 0; i < 3; ++i) x.push_back(b.scalar_param("", type));
+    b.set_results({type.with_scalar(to)});
+    switch (op_class(code)) {
+    case OpClass::ternary:
+      b.finish({b.ternary(code, x[0], x[1], x[2])});
+      break;
+    case OpClass::binary:
+      b.finish({b.binary(code, x[0], x[1])});
+      break;
+    default:
+      b.finish({b.cast(code, x[0], to)});
+    }
+    legalize(module, target);
+    EXPECT_EQ(verify(module), std::vector<std::string>());
+    int64_t n = 0; // of this operation between these types
+    const Function &f = module.functions[0];
+    walk(f.body, [&](const Op &op) {
+      n += op.code == code && f.type(op.operands[0]).scalar == from && f.type(op.results[0]).scalar == to;
+    });
+    return n == 1;
+  };
+  Target none, all;
+  all.fma = all.f16_convert = all.bf16_convert = true;
+  using enum Scalar;
+  EXPECT_TRUE(left(Opcode::muladd, f32, f32, none));
+  EXPECT_FALSE(left(Opcode::fma, f32, f32, none));
+  EXPECT_FALSE(left(Opcode::fma, f64, f64, none));
+  EXPECT_TRUE(left(Opcode::fma, f64, f64, all));
+  EXPECT_FALSE(left(Opcode::rem, f32, f32, all));
+  EXPECT_TRUE(left(Opcode::rem, i32, i32, none));
+  EXPECT_FALSE(left(Opcode::fpext, f16, f32, none));
+  EXPECT_TRUE(left(Opcode::fpext, f16, f32, all));
+  EXPECT_FALSE(left(Opcode::fpext, f16, f64, all));
+  EXPECT_FALSE(left(Opcode::fpext, bf16, f32, all));
+  EXPECT_TRUE(left(Opcode::fpext, f32, f64, none));
+  EXPECT_FALSE(left(Opcode::fptrunc, f32, f16, none));
+  EXPECT_TRUE(left(Opcode::fptrunc, f32, f16, all));
+  EXPECT_FALSE(left(Opcode::fptrunc, f64, f16, all));
+  EXPECT_FALSE(left(Opcode::fptrunc, f32, bf16, all));
+  EXPECT_TRUE(left(Opcode::fptrunc, f64, f32, none));
+}
+
+TEST(Legalize, ReplacesTheDotProduct) {
+  auto build = [](const Target &target) {
+    Module module;
+    Builder b(module, "f");
+    Type type{Scalar::i32, 8};
+    Value c = b.scalar_param("c", type), x = b.scalar_param("x", type), y = b.scalar_param("y", type);
+    b.set_results({type});
+    b.finish({b.target("vpdpbusd", type, {c, x, y})});
+    legalize(module, target);
+    EXPECT_EQ(verify(module), std::vector<std::string>());
+    return count(module.functions[0], Opcode::target);
+  };
+  Target vnni;
+  vnni.dot_u8s8 = true;
+  EXPECT_EQ(build(vnni), 1);
+  EXPECT_EQ(build({}), 0);
+}
+
+// Every function, f32 and f64, lanes that are not a power of two included.
+TEST(Legalize, LeavesValidModules) {
+  for (int code = static_cast<int>(Opcode::exp); code <= static_cast<int>(Opcode::pow); ++code)
+    for (Scalar scalar : {Scalar::f32, Scalar::f64})
+      for (int32_t lanes : {1, 3, 8}) {
+        auto opcode = static_cast<Opcode>(code);
+        Module module;
+        Builder b(module, "f");
+        Type type{scalar, lanes};
+        Value x = b.scalar_param("x", type), y = b.scalar_param("y", type);
+        b.set_results({type});
+        b.finish({opcode == Opcode::pow ? b.binary(opcode, x, y) : b.unary(opcode, x)});
+        legalize(module, {});
+        EXPECT_EQ(verify(module), std::vector<std::string>()) << name(opcode) << " " << to_string(type);
+        EXPECT_EQ(count(module.functions[0], opcode), 0);
+      }
 }
 
 TEST(Legalize, LeavesDeclarationsAlone) {

@@ -13,8 +13,9 @@ namespace cameo::loop {
 ///     exact;
 ///   - fma where the target has none, by an exact emulation (muladd stays: codegen takes whichever is fast);
 ///   - rem of floats (C fmod), exactly;
-///   - fpext and fptrunc that the target lacks (f16 without f16_convert, all of bf16 without bf16_convert, what needs
-///     two steps) by integer arithmetic: round to nearest even, denormals kept, NaNs quiet;
+///   - fpext and fptrunc of f16 (unless the target has f16_convert; to and from f64 in any case) and of bf16 (in any case:
+///     hardware flushes denormals) by integer arithmetic: rounded once, to nearest even, denormals kept, NaNs quiet
+///     with the top of their payload (widening bf16 is a shift: a signaling NaN stays one);
 ///   - target "vpdpbusd" without dot_u8s8, bit for bit.
 /// What an expansion computes does not depend on the target except where it says muladd: then the last bits differ
 /// between targets with and without fma, within the same bounds. Deterministic and idempotent; the module stays valid.
