@@ -19,17 +19,25 @@ std::string hex64(uint64_t value) {
   return buffer;
 }
 
+std::string bits_text(DType dtype, uint64_t pattern) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "bits 0x%0*llx", (bits(dtype) + 3) / 4,
+                static_cast<unsigned long long>(pattern));
+  return buffer;
+}
+
 // Shortest text that reads back as the element's bits; patterns that no number stands for (payloads of NaN) as bits.
 std::string float_text(DType dtype, uint64_t pattern) {
   const double value = decode_float(dtype, pattern);
-  if (encode_float(dtype, value) != pattern) return "bits " + hex64(pattern);
+  const uint64_t back = encode_float(dtype, std::isnan(value) ? std::copysign(std::nan(""), value) : value);
+  if (back != pattern) return bits_text(dtype, pattern);
   if (bits(dtype) > 32 || !std::isfinite(value)) return real_text(value);
   char buffer[40];
   std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, static_cast<float>(value)).ptr);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  double back = 0;
-  std::from_chars(text.data(), text.data() + text.size(), back);
-  return encode_float(dtype, back) == pattern ? text : real_text(value);
+  double read = 0;
+  std::from_chars(text.data(), text.data() + text.size(), read);
+  return encode_float(dtype, read) == pattern ? text : real_text(value);
 }
 
 std::string element(const ConstantData &data, int64_t i) {
@@ -43,7 +51,7 @@ std::string element(const ConstantData &data, int64_t i) {
   }
   if (is_float(dtype)) return float_text(dtype, data.bits_at(i));
   if (dtype == DType::boolean)
-    return data.bits_at(i) > 1 ? "bits " + hex64(data.bits_at(i)) : data.bits_at(i) ? "true" : "false";
+    return data.bits_at(i) > 1 ? bits_text(dtype, data.bits_at(i)) : data.bits_at(i) ? "true" : "false";
   if (dtype == DType::u64) return std::to_string(data.bits_at(i));
   return std::to_string(data.as_int(i));
 }
