@@ -282,6 +282,7 @@ private:
       tile.mr = std::min<int64_t>(tile.mr, 8);
     }
     const int64_t panel = tile.nv * lanes;
+    const bool dot = weight && !depthwise && is_dot(sum, *weight->expr);
     StageSchedule &root = plan_.stages[s], &inner = plan_.stages[sum];
     root.loops.clear();
     inner.loops.clear();
@@ -310,6 +311,7 @@ private:
         if (!listed[d]) front.emplace_back(static_cast<int32_t>(d), 1);
       order.insert(order.begin(), front.begin(), front.end());
       order.emplace_back(dim, panel);
+      if (dot) order.emplace_back(weight_dim(*weight->expr, static_cast<int32_t>(acc.axes.size()) - 1), 4);
       const bool plain_dim =
           weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
       if (plain_dim) {
@@ -350,6 +352,13 @@ private:
       LoopSpec l;
       l.axis = static_cast<int32_t>(a);
       const int64_t e = extent(acc.axes[a]);
+      if (dot && a + 1 == acc.axes.size()) {
+        l.tile = 4 * divisor_at_most(e / 4, 4);
+        l.balanced = false;
+        unrolled = 2;
+        reduction.push_back(l);
+        continue;
+      }
       const int64_t limit = depthwise ? 32 : a + 1 == acc.axes.size() ? 4 : 1;
       if (acc.axes[a].extent.is_constant() && e * unrolled <= limit) {
         unrolled *= e;
@@ -363,6 +372,7 @@ private:
       reduction.push_back(l);
     }
     inner.loops.assign(reduction.rbegin(), reduction.rend());
+    inner.dot = dot;
     if (panels_outside && panel_elements > 0) {
       inner.prefetch_buffer = weight->expr->source;
       inner.prefetch_loop_stage = s;
@@ -370,6 +380,36 @@ private:
       inner.prefetch_panel = panel_elements;
     }
     return true;
+  }
+
+  static int32_t weight_dim(const Expr &e, int32_t axis) {
+    for (size_t d = 0; d < e.indices.size(); ++d)
+      for (const auto &entry : e.indices[d].axes)
+        if (entry.first == axis) return static_cast<int32_t>(d);
+    return -1;
+  }
+
+  // carried + zext(u8) * sext(s8) with the signed operand in `weight`, 4 steps of the innermost reduction axis at a time.
+  bool is_dot(int32_t sum, const Expr &weight) const {
+    const Stage &acc = stage(sum);
+    const Axis &innermost = acc.axes.back();
+    if (!t_.dot_u8s8 || acc.types[0] != Scalar::i32 || !innermost.extent.is_constant() || innermost.extent.value % 4 != 0) return false;
+    const int32_t dim = weight_dim(weight, static_cast<int32_t>(acc.axes.size()) - 1);
+    if (dim < 0 || weight.indices[dim].axes.size() != 1 || weight.indices[dim].axes[0].second != 1) return false;
+    const Expr &next = k_.exprs[acc.next[0]];
+    if (next.kind != Expr::Kind::op || next.op != Opcode::add || k_.exprs[next.args[0]].kind != Expr::Kind::carried) return false;
+    const Expr &product = k_.exprs[next.args[1]];
+    if (product.kind != Expr::Kind::op || product.op != Opcode::mul) return false;
+    const Expr *unsigned_read = nullptr, *signed_read = nullptr;
+    for (ExprId id : product.args) {
+      const Expr &e = k_.exprs[id];
+      if (e.kind != Expr::Kind::op || k_.exprs[e.args[0]].kind != Expr::Kind::buffer || k_.exprs[e.args[0]].type != Scalar::i8) return false;
+      if (k_.exprs[e.args[0]].rule != OutOfRange::never) return false;
+      (e.op == Opcode::zext ? unsigned_read : signed_read) = &k_.exprs[e.args[0]];
+      if (e.op != Opcode::zext && e.op != Opcode::sext) return false;
+    }
+    return unsigned_read && signed_read == &weight &&
+           step_of(unsigned_read->indices, bindings_[unsigned_read->source], static_cast<int32_t>(acc.axes.size()) - 1) == 1;
   }
 
   static int64_t divisor_at_most(int64_t n, int64_t limit) {
