@@ -46,16 +46,13 @@ size_t Lowerer::level_of(const Affine &a) const {
   return level;
 }
 
-Value Lowerer::shared(Key key, const std::vector<Value> &operands, const std::function<Value()> &make, bool hoist) {
+Value Lowerer::shared(Key key, const std::vector<Value> &operands, const std::function<Value()> &make, size_t level) {
   for (Value v : operands) key.push_back(v.id);
   for (size_t d = 0; d < table_.size(); ++d)
     if (auto it = table_[d].find(key); it != table_[d].end()) return it->second;
-  size_t level = b_.depth();
-  if (hoist) {
-    level = barrier_;
-    for (Value v : operands) level = std::max(level, level_of(v));
-    level = std::min(level, b_.depth());
-  }
+  level = std::max(level, barrier_);
+  for (Value v : operands) level = std::max(level, level_of(v));
+  level = std::min(level, b_.depth());
   Value value;
   b_.at_depth(level, [&] { value = make(); });
   levels_[value.id] = level;
@@ -301,11 +298,11 @@ Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const 
   return out;
 }
 
-Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Point &point, int64_t version,
+Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Point &point, int32_t object,
                           int32_t align) {
   const bool uniform = at.step == 0 && !at.extra.valid();
   const int32_t lanes = uniform ? 1 : point.lanes;
-  Key key{-5, version, lanes};
+  Key key{-5, object < 0 ? -1 : version_[object], lanes};
   append_key(key, at.address);
   key.push_back(at.step);
   std::vector<Value> operands{buffer};
@@ -313,15 +310,15 @@ Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Poi
   if (at.extra.valid()) operands.push_back(at.extra);
   Value active = uniform ? Value{} : point.active;
   if (active.valid()) operands.push_back(active);
-  // Writable memory changes between iterations: such loads stay where they are. Vectors are hoisted while registers last.
-  bool hoist = version < 0;
-  if (hoist && lanes > 1) {
-    size_t level = barrier_;
+  // Loads leave the loops that do not write what they read; vectors do while registers last.
+  size_t least = object < 0 ? 1 : write_level_[object];
+  if (lanes > 1) {
+    size_t level = std::max(barrier_, least);
     for (Value v : operands) level = std::max(level, level_of(v));
     if (level < b_.depth()) {
       if (hoisted_.size() <= level) hoisted_.resize(level + 1, 0);
       if (hoisted_[level] >= kMaxHoistedVectors)
-        hoist = false;
+        least = b_.depth();
       else
         ++hoisted_[level];
     }
@@ -341,7 +338,7 @@ Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Poi
         (void)type;
         return b_.gather(buffer, at.address, index, mask);
       },
-      hoist);
+      least);
 }
 
 void Lowerer::store_lanes(Value value, Value buffer, const Place_ &at, const Point &point, int32_t align) {
@@ -423,8 +420,8 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   const bool writable = buffer.role == BufferRole::output || buffer.role == BufferRole::inout || binding.aliased;
   const Place_ at = place(coordinates, binding, lanes);
   const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
-  Value v = load_lanes(buffers_[e.source], storage_type(buffer.dtype), at, context.point, writable ? version_ : -1,
-                       element_bytes);
+  Value v = load_lanes(buffers_[e.source], storage_type(buffer.dtype), at, context.point,
+                       writable ? object_of_buffer(e.source) : -1, element_bytes);
   v = as_computed(v, buffer.dtype);
   if (!inside.valid()) return v;
   return apply_op(
@@ -450,8 +447,8 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
     if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), context.point);
     const KernelBuffer &buffer = kernel_.buffers[store.buffer];
     Place_ at = place(coordinates, bindings_[store.buffer], lanes);
-    Value v = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, context.point, version_,
-                         std::max(1, bits(buffer.dtype) / 8));
+    Value v = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, context.point,
+                         object_of_buffer(store.buffer), std::max(1, bits(buffer.dtype) / 8));
     v = as_computed(v, buffer.dtype);
     return inside.valid() ? apply_op(Opcode::select, {inside, v, constant(e.type, e.real, e.integer, 1)}, e.type) : v;
   }
@@ -490,7 +487,8 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
   const Scalar type = boolean ? Scalar::i8 : stage.types[e.component];
   Point full = context.point;
   if (at.step == 1 && schedule_.stages[e.source].lanes == lanes) full.active = {}; // rows are padded to whole vectors
-  Value v = load_lanes(storage.buffers[e.component], type, at, full, version_, std::max(1, bits(type) / 8));
+  Value v =
+      load_lanes(storage.buffers[e.component], type, at, full, object_of_stage(e.source), std::max(1, bits(type) / 8));
   if (boolean) v = apply_op(Opcode::ne, {v, constant(Scalar::i8, 0, 0, 1)}, Scalar::i1);
   return v;
 }

@@ -9,11 +9,34 @@ void Lowerer::leave_block(size_t depth) {
   if (hoisted_.size() > depth) hoisted_.resize(depth);
 }
 
+int32_t Lowerer::object_of_buffer(int32_t buffer) const {
+  const auto stages = static_cast<int32_t>(kernel_.stages.size());
+  return stages + (bindings_[buffer].aliased ? static_cast<int32_t>(kernel_.buffers.size()) : buffer);
+}
+
+Lowerer::Objects Lowerer::written_by(int32_t stage, int32_t loop) const {
+  Objects objects{object_of_stage(stage)};
+  for (const StageStore &store : kernel_.stages[stage].stores)
+    if (store.buffer >= 0) objects.push_back(object_of_buffer(store.buffer));
+  for (int32_t s = 0; s < static_cast<int32_t>(kernel_.stages.size()); ++s) {
+    const StageSchedule &plan = schedule_.stages[s];
+    const bool inside = (plan.place == Place::local || plan.place == Place::registers) && plan.at_stage == stage &&
+                        plan.at_loop >= loop;
+    if (!inside) continue;
+    const Objects more = written_by(s, -1);
+    objects.insert(objects.end(), more.begin(), more.end());
+  }
+  return objects;
+}
+
 Lowerer::Values Lowerer::counted_loop(Value lower, Value upper, std::pair<int64_t, int64_t> iv_bounds, Values inits,
-                                      const std::function<Values(Value, Values)> &body, bool certain) {
-  touch();
+                                      const std::function<Values(Value, Values)> &body, bool certain,
+                                      const Objects &written) {
+  touch(written);
   const size_t inner = b_.depth() + 1, barrier = barrier_;
   if (!certain) barrier_ = inner;
+  const std::vector<size_t> levels = write_level_;
+  for (int32_t object : written) write_level_[object] = inner;
   Values results = b_.for_loop(lower, upper, 1, std::move(inits), [&](Value iv, std::span<const Value> iters) {
     levels_[iv.id] = inner;
     ranges_[iv.id] = iv_bounds;
@@ -23,20 +46,22 @@ Lowerer::Values Lowerer::counted_loop(Value lower, Value upper, std::pair<int64_
     return out;
   });
   barrier_ = barrier;
+  write_level_ = levels;
   for (Value v : results) levels_[v.id] = b_.depth();
-  touch();
+  touch(written);
   return results;
 }
 
-void Lowerer::guarded(Value condition, const std::function<void()> &then, const std::function<void()> &otherwise) {
-  touch();
+void Lowerer::guarded(Value condition, const Objects &written, const std::function<void()> &then,
+                      const std::function<void()> &otherwise) {
+  touch(written);
   const size_t inner = b_.depth() + 1, barrier = barrier_;
   barrier_ = inner;
   auto block = [&](const std::function<void()> &body) {
     return [&, body]() -> Values {
-      if (body) body();
+      body();
       leave_block(inner);
-      touch();
+      touch(written);
       return {};
     };
   };
@@ -45,7 +70,6 @@ void Lowerer::guarded(Value condition, const std::function<void()> &then, const 
   else
     b_.if_else(condition, block(then));
   barrier_ = barrier;
-  touch();
 }
 
 // Cuts `extent` into tiles: equal ones of at most two sizes when balanced, else full tiles and what is left.
@@ -113,7 +137,7 @@ Lowerer::Values Lowerer::iterate(Frame &frame, size_t loop, const Segment &segme
         }
         return one_tile(frame, loop, tile_at(i), i + Affine(segment.first), trips, std::move(values), body);
       },
-      certain);
+      certain, written_by(frame.stage, static_cast<int32_t>(loop)));
 }
 
 Lowerer::Values Lowerer::loop_over(Frame &frame, size_t loop, Values carried, const Body &body) {
@@ -144,7 +168,8 @@ void Lowerer::parallel_loop(Frame &frame, size_t loop, const std::vector<Segment
   const Range whole = frame.ranges[spec.axis];
   const int64_t trips = list.back().first + list.back().count;
   const int64_t tasks = std::min<int64_t>(spec.parallel_tasks, trips);
-  touch();
+  const Objects written = written_by(frame.stage, static_cast<int32_t>(loop));
+  touch(written);
   const size_t inner = b_.depth() + 1, barrier = barrier_;
   const Value outer_scratch = scratch_base_;
   const int64_t outer_used = scratch_used_, outer_peak = scratch_peak_;
@@ -178,7 +203,7 @@ void Lowerer::parallel_loop(Frame &frame, size_t loop, const std::vector<Segment
   scratch_used_ = outer_used;
   scratch_peak_ = outer_peak;
   barrier_ = barrier;
-  touch();
+  touch(written);
 }
 
 // An extent that is known at run time only: whole tiles, then what is left in pieces of powers of two (for the vector axis: one tile
@@ -198,13 +223,15 @@ Lowerer::Values Lowerer::symbolic_loop(Frame &frame, size_t loop, Values carried
     r.limit = limit;
     return r;
   };
+  const Objects written = written_by(frame.stage, static_cast<int32_t>(loop));
+  before_loop(frame, loop, piece(whole.base, tile, {}), true);
   carried = counted_loop(
       integer(kIndex, 0), tiles, {0, kMost}, std::move(carried),
       [&](Value iv, Values values) {
         return one_tile(frame, loop, piece(whole.base + Affine(iv, tile), tile, {}), Affine(iv), kMost,
                         std::move(values), body);
       },
-      false);
+      false, written);
   if (tile == 1) return carried;
   Value done = apply_op(Opcode::mul, {tiles, integer(kIndex, tile)}, Scalar::i64);
   Value rest = apply_op(Opcode::sub, {n, done}, Scalar::i64);
@@ -217,7 +244,7 @@ Lowerer::Values Lowerer::symbolic_loop(Frame &frame, size_t loop, Values carried
           return one_tile(frame, loop, piece(whole.base + Affine(from), extent, limit), Affine(tiles), kMost,
                           std::move(values), body);
         },
-        false);
+        false, written);
   };
   if (spec.axis == plan.vector_axis) {
     CAMEO_CHECK(whole.base == Affine(0), "a symbolic vector axis starts at 0");
@@ -352,7 +379,7 @@ void Lowerer::initial_state(int32_t stage) {
         for (size_t c = 0; c < values.size(); ++c)
           store_lanes(values[c], storage.buffers[c], place(at, binding, point.lanes), full_vector, 0);
       }
-      touch();
+      touch(object_of_stage(stage));
       return;
     }
     const Range whole = frame.ranges[d];
@@ -366,7 +393,7 @@ void Lowerer::initial_state(int32_t stage) {
           walk(d + 1);
           return Values{};
         },
-        true);
+        true, written_by(stage, -1));
     if (whole.extent % step != 0) {
       frame.ranges[d] = {whole.base + Affine(whole_tiles * step), whole.extent % step, {}, {}};
       walk(d + 1);
@@ -415,7 +442,7 @@ void Lowerer::compute_clipped(int32_t stage, Box box) {
       Value i = index_value(index);
       Value inside = apply_op(Opcode::ult, {i, integer(kIndex, extent.value)}, Scalar::i1);
       guarded(
-          inside,
+          inside, written_by(stage, -1),
           [&] {
             const auto saved = ranges_;
             // Inside this block the row is known to lie in the index space.
@@ -440,7 +467,7 @@ void Lowerer::compute_clipped(int32_t stage, Box box) {
             row(whole.base + Affine(iv));
             return Values{};
           },
-          true);
+          true, written_by(stage, -1));
     }
     return;
   }
@@ -486,7 +513,7 @@ void Lowerer::fill(int32_t stage, const Box &box) {
           walk(d + 1);
           return Values{};
         },
-        true);
+        true, written_by(stage, -1));
     if (whole.extent % step != 0) {
       frame.ranges[d] = {whole.base + Affine(count * step), whole.extent % step, {}, {}};
       walk(d + 1);

@@ -340,7 +340,7 @@ void Lowerer::define(int32_t stage, const Point &point, const Values &values) {
       if (s.types[c] == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
       store_lanes(v, storage.buffers[c], place(at, binding, point.lanes), whole, 0);
     }
-    touch();
+    touch(object_of_stage(stage));
   }
   for (size_t c = 0; c < s.stores.size(); ++c)
     if (s.stores[c].buffer >= 0) store_result(stage, s.stores[c], point, values[c]);
@@ -357,12 +357,13 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
     Value v = value;
     if (store.accumulate) {
       CAMEO_CHECK(point.lanes == 1, "sums at run-time places are taken one by one");
-      Value old = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, point, version_, element_bytes);
+      Value old = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, point,
+                             object_of_buffer(store.buffer), element_bytes);
       v = apply_op(Opcode::add, {as_computed(old, buffer.dtype), v}, compute_type(buffer.dtype));
     }
     if (b_.type(v).scalar == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
     store_lanes(as_stored(v, buffer.dtype), buffers_[store.buffer], at, point, element_bytes);
-    touch();
+    touch(object_of_buffer(store.buffer));
   };
   if (store.rule == OutOfRange::never) return write();
   std::vector<Range> domain;
@@ -380,7 +381,7 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
   if (!inside.valid()) return write();
   CAMEO_CHECK(b_.type(inside).lanes == 1, "a guarded store of a vector");
   if (store.rule == OutOfRange::fail) b_.check(inside, store.status);
-  guarded(inside, write, {});
+  guarded(inside, {object_of_buffer(store.buffer)}, write, {});
 }
 
 // ---- the whole kernel
@@ -403,6 +404,8 @@ Lowerer::Lowerer(Module &module, const Kernel &kernel, const std::vector<Binding
   if (scratch_base_.valid()) levels_[scratch_base_.id] = 1;
   b_.function().origin = kernel.origin;
   storage_.resize(kernel.stages.size());
+  version_.resize(kernel.stages.size() + kernel.buffers.size() + 1, 0);
+  write_level_.resize(version_.size(), 1);
 }
 
 ScratchPlan Lowerer::run() {

@@ -111,7 +111,7 @@ private:
     Value extra;
   };
   Place_ place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes);
-  Value load_lanes(Value buffer, Scalar type, const Place_ &place, const Point &point, int64_t version, int32_t align);
+  Value load_lanes(Value buffer, Scalar type, const Place_ &place, const Point &point, int32_t object, int32_t align);
   void store_lanes(Value value, Value buffer, const Place_ &place, const Point &point, int32_t align);
   Value as_stored(Value value, DType dtype);
   Value as_computed(Value value, DType dtype);
@@ -121,12 +121,22 @@ private:
   Value integer(Type type, int64_t value) { return constant(type.scalar, 0, value, type.lanes); }
   // Pure operations and loads of read-only buffers: shared, and emitted in the outermost block where their operands exist.
   using Key = std::vector<int64_t>;
-  Value shared(Key key, const std::vector<Value> &operands, const std::function<Value()> &make, bool hoist = true);
+  Value shared(Key key, const std::vector<Value> &operands, const std::function<Value()> &make, size_t level = 1);
   size_t level_of(Value v) const;
   size_t level_of(const Affine &a) const;
   Value apply_op(Opcode code, std::vector<Value> operands, Scalar cast_to);
   Value index_value(const Affine &a);
-  void touch() { ++version_; } ///< memory changed: loads of writable buffers are not shared across this point
+  // Memory is a set of objects: the storage of each stage, each buffer, and one object for all buffers that may overlap. A load is
+  // shared until its object is written, and leaves the loops that do not write it.
+  using Objects = std::vector<int32_t>;
+  int32_t object_of_stage(int32_t stage) const { return stage; }
+  int32_t object_of_buffer(int32_t buffer) const;
+  Objects written_by(int32_t stage,
+                     int32_t loop) const; ///< in the body of that loop of the stage (-1: in all of the stage)
+  void touch(int32_t object) { ++version_[object]; }
+  void touch(const Objects &objects) {
+    for (int32_t object : objects) touch(object);
+  }
 
   // ---- apply_nest.cpp
   struct Segment {
@@ -167,8 +177,9 @@ private:
   void store_result(int32_t stage, const StageStore &store, const Point &point, Value value);
   void emit_prefetch(const Frame &frame);
   Values counted_loop(Value lower, Value upper, std::pair<int64_t, int64_t> iv_bounds, Values inits,
-                      const std::function<Values(Value, Values)> &body, bool certain);
-  void guarded(Value condition, const std::function<void()> &then, const std::function<void()> &otherwise);
+                      const std::function<Values(Value, Values)> &body, bool certain, const Objects &written);
+  void guarded(Value condition, const Objects &written, const std::function<void()> &then,
+               const std::function<void()> &otherwise);
   void leave_block(size_t depth); ///< forgets what was shared inside blocks of that depth and deeper
 
   const Kernel &kernel_;
@@ -190,7 +201,9 @@ private:
   std::vector<std::map<Key, Value>> table_;                ///< shared values, by block depth
   std::vector<int32_t> hoisted_;                           ///< vector values hoisted into each block
   size_t barrier_ = 1;                                     ///< nothing is hoisted out of this block depth
-  int64_t version_ = 0;
+  std::vector<int64_t> version_;                           ///< per object: counts writes
+  std::vector<size_t>
+      write_level_; ///< per object: depth of the innermost open block that may be repeated and writes it
 };
 
 } // namespace cameo::loop

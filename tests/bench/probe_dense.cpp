@@ -18,14 +18,16 @@ Kernel dense_gelu(int64_t m, int64_t n, int64_t k) {
   const int32_t w = kernel.add_buffer("w", DType::f32, {k, n}, BufferRole::constant);
   const int32_t b = kernel.add_buffer("b", DType::f32, {n}, BufferRole::constant);
   const int32_t y = kernel.add_buffer("y", DType::f32, {m, n}, BufferRole::output);
-  const ExprId product = kernel.op(Opcode::muladd, {kernel.read(x, {axis_index(0), axis_index(2)}),
-                                                    kernel.read(w, {axis_index(2), axis_index(1)}), kernel.carried(Scalar::f32)});
+  const ExprId product =
+      kernel.op(Opcode::muladd, {kernel.read(x, {axis_index(0), axis_index(2)}),
+                                 kernel.read(w, {axis_index(2), axis_index(1)}), kernel.carried(Scalar::f32)});
   const int32_t sum = kernel.add_stage(stage("sum", {{"m", m}, {"n", n}, reduction("k", k)}, Scalar::f32, product,
                                              kernel.read(b, {axis_index(1)}), Opcode::add));
   auto number = [&](double v) { return kernel.constant(Scalar::f32, v); };
   const ExprId v = kernel.read_stage(sum, identity(2));
   const ExprId erf = kernel.op(Opcode::erf, {kernel.op(Opcode::mul, {v, number(0.70710678118654752)})});
-  const ExprId gelu = kernel.op(Opcode::mul, {kernel.op(Opcode::mul, {v, number(0.5)}), kernel.op(Opcode::add, {erf, number(1)})});
+  const ExprId gelu =
+      kernel.op(Opcode::mul, {kernel.op(Opcode::mul, {v, number(0.5)}), kernel.op(Opcode::add, {erf, number(1)})});
   kernel.add_stage(stored(stage("y", {{"m", m}, {"n", n}}, Scalar::f32, gelu), y, identity(2)));
   return kernel;
 }
@@ -39,13 +41,15 @@ Kernel dense_u8s8(int64_t m, int64_t n, int64_t k) {
   const int32_t b = kernel.add_buffer("b", DType::i32, {n}, BufferRole::constant);
   const int32_t scale = kernel.add_buffer("scale", DType::f32, {n}, BufferRole::constant);
   const int32_t y = kernel.add_buffer("y", DType::u8, {m, n}, BufferRole::output);
-  const ExprId product = kernel.op(Opcode::mul, {kernel.cast(Opcode::zext, kernel.read(x, {axis_index(0), axis_index(2)}), Scalar::i32),
-                                                 kernel.cast(Opcode::sext, kernel.read(w, {axis_index(2), axis_index(1)}), Scalar::i32)});
+  const ExprId product =
+      kernel.op(Opcode::mul, {kernel.cast(Opcode::zext, kernel.read(x, {axis_index(0), axis_index(2)}), Scalar::i32),
+                              kernel.cast(Opcode::sext, kernel.read(w, {axis_index(2), axis_index(1)}), Scalar::i32)});
   const int32_t sum = kernel.add_stage(stage("sum", {{"m", m}, {"n", n}, reduction("k", k)}, Scalar::i32,
                                              kernel.op(Opcode::add, {kernel.carried(Scalar::i32), product}),
                                              kernel.read(b, {axis_index(1)}), Opcode::add));
-  const ExprId real = kernel.op(Opcode::mul, {kernel.cast(Opcode::sitofp, kernel.read_stage(sum, identity(2)), Scalar::f32),
-                                              kernel.read(scale, {axis_index(1)})});
+  const ExprId real =
+      kernel.op(Opcode::mul, {kernel.cast(Opcode::sitofp, kernel.read_stage(sum, identity(2)), Scalar::f32),
+                              kernel.read(scale, {axis_index(1)})});
   auto number = [&](double v) { return kernel.constant(Scalar::f32, v); };
   const ExprId shifted = kernel.op(Opcode::add, {kernel.op(Opcode::rint, {real}), number(128)});
   const ExprId clamped = kernel.op(Opcode::min, {kernel.op(Opcode::max, {shifted, number(0)}), number(255)});
@@ -80,7 +84,8 @@ void probes_dense(Bench &bench) {
     auto reference = plain_reference(bench, kernel, values);
     auto bindings = dense_bindings(kernel);
     const Schedule schedule = default_schedule(kernel, bindings, bench.target());
-    add_kernel(bench, probe, "weights from memory", 3072.0 * 768 * 4, kernel, bindings, schedule, values, reference, 40);
+    add_kernel(bench, probe, "weights from memory", 3072.0 * 768 * 4, kernel, bindings, schedule, values, reference,
+               40);
   });
   if (bench.target().dot_u8s8)
     bench.probe(shape_name("u8s8", 128, 768, 768), Unit::u8s8_ops, [&](Probe &probe) {
@@ -90,7 +95,8 @@ void probes_dense(Bench &bench) {
       auto reference = plain_reference(bench, kernel, values);
       auto bindings = dense_bindings(kernel);
       const Schedule schedule = default_schedule(kernel, bindings, bench.target());
-      add_kernel(bench, probe, "requantised", 2.0 * 128 * 768 * 768, kernel, bindings, schedule, values, reference, 1, 0);
+      add_kernel(bench, probe, "requantised", 2.0 * 128 * 768 * 768, kernel, bindings, schedule, values, reference, 1,
+                 0);
     });
 }
 
