@@ -404,8 +404,11 @@ void Lowerer::initial_state(int32_t stage) {
 }
 
 void Lowerer::compute(int32_t stage, const Box &box) {
+  // The state of a stage that is computed inside the loop over its steps was allocated in front of that loop.
   const int32_t t = sequential_axis(stage);
-  if (t < 0 || !materialised(stage)) allocate(stage, box);
+  const std::vector<LoopSpec> &loops = schedule_.stages[stage].loops;
+  const bool steps_here = std::any_of(loops.begin(), loops.end(), [&](const LoopSpec &l) { return l.axis == t; });
+  if (t < 0 || steps_here) allocate(stage, box);
   compute_clipped(stage, box);
 }
 

@@ -64,6 +64,7 @@ std::vector<Point> Lowerer::box_points(const Frame &frame, bool reduction) {
 }
 
 void Lowerer::points(Frame &frame) {
+  if (transposed_points(frame)) return;
   const Stage &s = kernel_.stages[frame.stage];
   for (const Point &point : box_points(frame, false)) {
     Context context{frame.stage, point};

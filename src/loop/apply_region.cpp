@@ -100,12 +100,14 @@ void Lowerer::visit_reads(int32_t reader, int32_t stage, const std::function<voi
 }
 
 // The region of `stage` that its readers need, given the current ranges of the stages whose loops are open.
-Box Lowerer::required(int32_t stage) const {
+Box Lowerer::required(int32_t stage) {
   const Stage &s = kernel_.stages[stage];
   const int32_t rank = s.outer_rank();
   Box box(rank);
   std::vector<bool> known(rank, false);
+  resolving_.push_back(stage);
   for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader) {
+    if (std::find(resolving_.begin(), resolving_.end(), reader) != resolving_.end() && !active_frame(reader)) continue;
     if (reader == stage) continue;
     std::optional<Box> ranges;
     visit_reads(reader, stage, [&](const Expr &e) {
@@ -136,6 +138,7 @@ Box Lowerer::required(int32_t stage) const {
       }
     });
   }
+  resolving_.pop_back();
   for (int32_t d = 0; d < rank; ++d) {
     if (s.axes[d].kind == AxisKind::sequential) {
       // The step that is being computed: that of the loop which the stage is placed at.
@@ -148,7 +151,7 @@ Box Lowerer::required(int32_t stage) const {
           continue;
         }
       }
-      if (!known[d]) box[d] = full_box(stage)[d];
+      box[d] = full_box(stage)[d]; // every step leads to the one that is read
       continue;
     }
     CAMEO_CHECK(known[d], "stage " + s.name + " is never read");

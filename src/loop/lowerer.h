@@ -73,7 +73,7 @@ public:
 private:
   // ---- apply_region.cpp
   Box full_box(int32_t stage) const;
-  Box required(int32_t stage) const; ///< over the stage's outer axes
+  Box required(int32_t stage); ///< over the stage's outer axes
   void visit_reads(int32_t reader, int32_t stage, const std::function<void(const Expr &)> &visit) const;
   Range index_range(const Index &index, const Box &ranges) const;
   void join(Range &into, const Range &other) const;
@@ -165,6 +165,7 @@ private:
   std::pair<Box, int64_t> rolling_window(Frame &frame, int32_t loop, int32_t stage); ///< region and rows per iteration
   void initial_state(int32_t stage);
   void points(Frame &frame);
+  bool transposed_points(Frame &frame); ///< apply_transpose.cpp; false: not such a copy, nothing emitted
   void reduce(Frame &frame, size_t loop, bool from_memory);
   void accumulate_in_memory(Frame &frame, size_t loop);
   Values reduce_loops(Frame &frame, size_t loop, Values values, const std::vector<Point> &outer);
@@ -195,6 +196,7 @@ private:
   ScratchPlan found_;
   std::vector<Storage> storage_;
   std::vector<Frame *> frames_;
+  std::vector<int32_t> resolving_; ///< stages whose required region is being found: state is read in a circle
   std::vector<OpenLoop> open_loops_;
   std::map<uint32_t, size_t> levels_;                      ///< value -> depth of its block
   std::map<uint32_t, std::pair<int64_t, int64_t>> ranges_; ///< loop variable -> smallest and largest value
