@@ -360,7 +360,8 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
       CAMEO_CHECK(point.lanes == 1, "sums at run-time places are taken one by one");
       Value old = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, point,
                              object_of_buffer(store.buffer), element_bytes);
-      v = apply_op(Opcode::add, {as_computed(old, buffer.dtype), v}, compute_type(buffer.dtype));
+      if (b_.type(v).scalar == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
+      v = apply_op(store.combine, {as_computed(old, buffer.dtype), v}, compute_type(buffer.dtype));
     }
     if (b_.type(v).scalar == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
     store_lanes(as_stored(v, buffer.dtype), buffers_[store.buffer], at, point, element_bytes);

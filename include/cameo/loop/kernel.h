@@ -118,7 +118,8 @@ struct StageStore {
   std::vector<Index> indices;          ///< over the stage's non-reduction axes
   OutOfRange rule = OutOfRange::never; ///< fill: points outside are not stored; fail: status `status`, not stored
   int64_t status = 0;
-  bool accumulate = false; ///< buffer += value (scatter-add); the axes involved are then sequential
+  bool accumulate = false; ///< buffer = combine(buffer, value) (scatter-add); the axes involved are then sequential
+  Opcode combine = Opcode::add; ///< of an accumulating store
 };
 
 struct Stage {
