@@ -50,8 +50,8 @@ struct LowerOptions {
 /// "winograd4". Empty for a node that has no kernel (views, constants, control flow, irregular ops).
 std::vector<std::string> algorithms(const graph::Node &node);
 
-/// The node as a kernel. Buffers stand in the order: operands used, then results; a buffer whose operand is produced by a
-/// constant node has role `constant`. Errors (unsupported): an op, dtype or attribute without a lowering, in words. The node must
+/// The node as a kernel. A buffer whose operand is produced by a constant node has role `constant`; constants of one element
+/// and operands that do not matter have no buffer. Errors (unsupported): an op, dtype or attribute without a lowering, in words. The node must
 /// be typed and verified: anything malformed is a CAMEO_CHECK.
 Result<Lowered> lower(const graph::Node &node, const LowerOptions &options = {});
 

@@ -1,0 +1,144 @@
+// The table from canonical op to the function that lowers it, and the lowering of groups (see cameo/ops/lower.h).
+#include "lowering.h"
+
+namespace cameo::ops {
+namespace {
+
+using graph::Node;
+using graph::Op;
+using graph::Value;
+
+using LowerFunction = Problem (*)(Lowering &, const Node &);
+
+LowerFunction function_of(Op op) {
+  switch (op) {
+  case Op::elementwise:
+    return lower_elementwise;
+  case Op::cast:
+  case Op::bitcast:
+    return lower_cast;
+  case Op::contract:
+    return lower_contract;
+  case Op::conv:
+    return lower_conv;
+  case Op::conv_transpose:
+    return lower_conv_transpose;
+  case Op::pool:
+    return lower_pool;
+  case Op::reduce:
+  case Op::arg_reduce:
+  case Op::cumulative:
+    return lower_reduce;
+  case Op::softmax:
+    return lower_softmax;
+  case Op::normalize:
+    return lower_normalize;
+  case Op::reshape:
+  case Op::transpose:
+  case Op::broadcast:
+  case Op::concat:
+  case Op::slice:
+  case Op::pad:
+  case Op::relayout:
+    return lower_movement;
+  case Op::gather:
+  case Op::gather_elements:
+  case Op::gather_nd:
+  case Op::scatter_elements:
+  case Op::scatter_nd:
+    return lower_index;
+  case Op::dims:
+  case Op::iota:
+  case Op::range:
+    return lower_source;
+  default:
+    return nullptr;
+  }
+}
+
+// What keeps a value out of a kernel.
+Problem bad_value(const Value *value) {
+  if (!value) return {};
+  const graph::Type &type = value->type();
+  if (!type.is_tensor()) return "a value of type " + type.str() + " has no kernel";
+  if (!type.is_ranked()) return "a tensor of unknown rank has no kernel";
+  if (type.dtype() == DType::string || kind(type.dtype()) == DTypeKind::complex)
+    return "a tensor of " + std::string(name(type.dtype())) + " has no kernel";
+  return {};
+}
+
+Problem lower_one(Lowering &l, const Node &node) {
+  const LowerFunction lower = function_of(node.op());
+  if (!lower) return std::string(name(node.op())) + " has no kernel";
+  for (const Value *v : node.operands())
+    if (Problem p = bad_value(v)) return p;
+  for (const Value *v : node.results())
+    if (Problem p = bad_value(v)) return p;
+  return lower(l, node);
+}
+
+std::string origin_of(const Node &node) {
+  std::string text;
+  for (const std::string &name : node.origin()) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// A name for people: the op, or those of a group.
+std::string kernel_name(const Node &node) {
+  if (!node.is(Op::fused)) return std::string(node.is(Op::elementwise) ? name(node.fn()) : name(node.op()));
+  std::string text;
+  int count = 0;
+  for (const Node *inner : node.body()->nodes())
+    if (++count <= 4) text += (text.empty() ? "" : "_") + kernel_name(*inner);
+  return count > 4 ? text + "_" + std::to_string(count - 4) + "_more" : text;
+}
+
+Result<Lowered> unsupported(const Node &node, const std::string &why) {
+  std::string where = "node";
+  if (!node.origin().empty()) where += " '" + escape_name(node.origin()[0]) + "'";
+  return Diagnostic{ExitCode::unsupported, where, why};
+}
+
+} // namespace
+
+std::vector<std::string> algorithms(const Node &node) {
+  if (node.is(Op::fused)) {
+    for (const Node *inner : node.body()->nodes())
+      if (inner->is(Op::conv)) return algorithms(*inner);
+    return {"direct"};
+  }
+  if (!function_of(node.op())) return {};
+  return {"direct"};
+}
+
+Result<Lowered> lower(const Node &node, const LowerOptions &) {
+  Lowering l(kernel_name(node));
+  if (node.is(Op::fused)) {
+    const graph::Region *body = node.body();
+    for (size_t i = 0; i < node.operand_count(); ++i) {
+      if (Problem p = bad_value(node.operand(i))) return unsupported(node, *p);
+      l.bind_operand(body->argument(i), node.operand(i), i);
+    }
+    for (const Node *inner : body->nodes())
+      if (Problem p = lower_one(l, *inner)) return unsupported(*inner, *p);
+    const std::vector<Value *> results = body->results();
+    for (size_t i = 0; i < results.size(); ++i) l.store_result(results[i], i);
+  } else {
+    for (size_t i = 0; i < node.operand_count(); ++i)
+      if (node.operand(i)) {
+        if (Problem p = bad_value(node.operand(i))) return unsupported(node, *p);
+        l.bind_operand(node.operand(i), node.operand(i), i);
+      }
+    if (Problem p = lower_one(l, node)) return unsupported(node, *p);
+    for (size_t i = 0; i < node.result_count(); ++i) l.store_result(node.result(i), i);
+  }
+  return l.finish(origin_of(node));
+}
+
+std::optional<std::string> lowering_problem(const Node &node) {
+  const Result<Lowered> result = lower(node);
+  if (result.ok()) return {};
+  return result.errors()[0].what;
+}
+
+} // namespace cameo::ops

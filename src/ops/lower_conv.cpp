@@ -1,0 +1,172 @@
+// Convolutions, directly: y[n, m, o...] = bias[m] + sum over c, k of (x[n, c, o * stride + k * dilation - pad] - x_zero) * (w[m, c, k] -
+// w_zero), x being x_zero outside. A grouped one computes channel g * size + i at axes g and i; a depthwise one has a single channel axis.
+#include "window.h"
+
+namespace cameo::ops {
+namespace {
+
+using graph::Dim;
+using graph::Value;
+
+/// The axes of the result's channels, and what they say of the input's.
+struct Channels {
+  Space space;  ///< of the result
+  Index result; ///< channel of the result
+  Index group;  ///< number of the group
+  Index within; ///< channel of the result inside its group
+};
+
+Channels channels(Lowering &l, const graph::Shape &shape, int64_t groups) {
+  Channels c;
+  c.space = l.space(shape);
+  if (groups == 1) {
+    c.result = c.within = loop::axis_index(1);
+    return c;
+  }
+  CAMEO_CHECK(shape[1].is_constant() && shape[1].value() % groups == 0, "groups divide the channels");
+  const int64_t each = shape[1].value() / groups;
+  if (each == 1) {
+    c.result = c.group = loop::axis_index(1);
+    return c;
+  }
+  c.space.axes[1] = {"g", loop::Extent(groups), AxisKind::parallel};
+  c.space.axes.insert(c.space.axes.begin() + 2, {"m", loop::Extent(each), AxisKind::parallel});
+  c.group = loop::axis_index(1);
+  c.within = loop::axis_index(2);
+  c.result = loop::axis_index(1, each);
+  c.result.axes.emplace_back(2, 1);
+  c.space.dims[1] = c.result;
+  for (size_t d = 2; d < shape.size(); ++d) c.space.dims[d] = loop::axis_index(static_cast<int32_t>(d) + 1);
+  return c;
+}
+
+Problem bad_dtype(const graph::Node &node) {
+  for (const Value *v : node.operands())
+    if (v && (v->type().dtype() == DType::string || kind(v->type().dtype()) == DTypeKind::complex))
+      return std::string(name(node.op())) + " of " + std::string(name(v->type().dtype())) + " has no kernel";
+  return {};
+}
+
+} // namespace
+
+Problem lower_conv(Lowering &l, const graph::Node &node) {
+  if (Problem p = bad_dtype(node)) return p;
+  const Value *x = node.operand(0), *w = node.operand(1), *bias = node.operand(2), *y = node.result();
+  const Value *x_zero = node.operand(3), *w_zero = node.operand(4);
+  const DType stored = x->type().dtype();
+  const DType compute = node.has_attribute("compute") ? node.dtype("compute") : y->type().dtype();
+  const Scalar t = loop::compute_type(compute);
+  const graph::Shape &xs = x->type().shape(), &ws = w->type().shape(), &ys = y->type().shape();
+  const int64_t groups = node.integer("group");
+  const Window window = Window::of(node);
+  if (groups > 1 && !ys[1].is_constant()) return "a grouped conv with a symbolic number of channels has no kernel";
+
+  const Channels c = channels(l, ys, groups);
+  loop::Stage stage = l.stage(c.space, "sum");
+  // w: [m, c / group, k...]
+  std::vector<Index> weight{c.result}, input{c.space.dims[0]};
+  if (groups > 1 && ws[1].is(1)) { // depthwise: the group is the input's channel
+    weight.emplace_back();
+    input.push_back(c.group);
+  } else {
+    const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(ws[1]));
+    weight.push_back(loop::axis_index(channel));
+    Index in = loop::axis_index(channel);
+    if (groups > 1) in = sum(l, scaled(c.group, ws[1].value()), in);
+    input.push_back(in);
+  }
+  bool inside = true;
+  for (size_t d = 0; d + 2 < ws.size(); ++d) {
+    const int32_t tap = Lowering::add_reduction(stage, "k" + std::to_string(d), l.extent(ws[d + 2]));
+    weight.push_back(loop::axis_index(tap));
+    input.push_back(window.coordinate(l, d, c.space.dims[d + 2], loop::axis_index(tap)));
+    inside = inside && window.inside(d, xs[d + 2], ys[d + 2], ws[d + 2]);
+  }
+  if (stage.axes.size() == c.space.axes.size())
+    Lowering::add_reduction(stage, "one", 1); // depthwise without spatial axes
+
+  const graph::ConstantData *known_zero = x_zero ? l.constant(x_zero) : nullptr;
+  const bool clamp = !inside && x_zero && !(known_zero && known_zero->count() == 1);
+  const double fill = known_zero && known_zero->count() == 1 ? static_cast<double>(known_zero->as_int(0)) : 0;
+  ExprId a = l.read(x, input, inside ? OutOfRange::never : clamp ? OutOfRange::clamp : OutOfRange::fill, fill);
+  a = convert(l, a, stored, t);
+  auto zero_of = [&](const Value *zero, const Index &channel) {
+    std::vector<Index> at;
+    if (zero->type().rank() == 1) at.push_back(zero->type().dim(0).is(1) ? Index{} : channel);
+    return convert(l, l.read(zero, at), zero->type().dtype(), t);
+  };
+  if (x_zero) a = l.op(Opcode::sub, a, zero_of(x_zero, {}));
+  if (clamp) { // padding counts as zero whatever the zero point is
+    for (size_t d = 2; d < xs.size(); ++d) {
+      const ExprId at = l.index_value(input[d]);
+      const ExprId in = l.op(Opcode::ult, at, l.dim_value(xs[d]));
+      a = l.select(in, a, l.number(t, 0));
+    }
+  }
+  ExprId b = convert(l, l.read(w, weight), w->type().dtype(), t);
+  if (w_zero) b = l.op(Opcode::sub, b, zero_of(w_zero, c.result));
+  const ExprId acc = l.kernel().carried(t);
+  stage.types = {t};
+  stage.init = {bias ? convert(l, l.read(bias, {c.result}), bias->type().dtype(), t) : l.number(t, 0)};
+  stage.next = {loop::is_float(t) ? l.op(Opcode::muladd, a, b, acc) : l.op(Opcode::add, acc, l.op(Opcode::mul, a, b))};
+  stage.combine = Opcode::add;
+  const int32_t number = l.add_stage(std::move(stage));
+  if (compute == y->type().dtype())
+    l.define(y, number, 0, c.space);
+  else
+    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype(), false), "cast");
+  return {};
+}
+
+// y[n, m, o...] = bias[m] + sum over c, k of x[n, c, i] * w[c, m, k] where i * stride + k * dilation - pad = o.
+Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
+  if (Problem p = bad_dtype(node)) return p;
+  const Value *x = node.operand(0), *w = node.operand(1), *bias = node.operand(2), *y = node.result();
+  const DType compute = node.has_attribute("compute") ? node.dtype("compute") : y->type().dtype();
+  const Scalar t = loop::compute_type(compute);
+  const graph::Shape &ws = w->type().shape(), &ys = y->type().shape();
+  const int64_t groups = node.integer("group");
+  const Window window = Window::of(node);
+  if (groups > 1 && !(ys[1].is_constant() && ws[0].is_constant()))
+    return "a grouped conv_transpose with a symbolic number of channels has no kernel";
+
+  const Channels c = channels(l, ys, groups);
+  loop::Stage stage = l.stage(c.space, "sum");
+  const Dim inputs = groups == 1 ? ws[0] : Dim(ws[0].value() / groups);
+  const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(inputs));
+  Index in = loop::axis_index(channel);
+  if (groups > 1) in = sum(l, scaled(c.group, inputs.value()), in);
+  std::vector<Index> input{c.space.dims[0], in}, weight{in, c.within};
+  ExprId valid = -1; // positions between the strides have no input
+  for (size_t d = 0; d + 2 < ws.size(); ++d) {
+    const int32_t tap = Lowering::add_reduction(stage, "k" + std::to_string(d), l.extent(ws[d + 2]));
+    weight.push_back(loop::axis_index(tap));
+    Index at = sum(l, c.space.dims[d + 2], scaled(loop::axis_index(tap), -window.dilations[d]));
+    at = l.offset(at, window.low[d]);
+    const int64_t stride = window.strides[d];
+    if (stride != 1) {
+      const ExprId position = l.index_value(at);
+      const ExprId quotient = l.op(Opcode::div, position, l.integer(stride));
+      const ExprId exact = l.op(Opcode::eq, l.op(Opcode::mul, quotient, l.integer(stride)), position);
+      valid = valid < 0 ? exact : l.op(Opcode::bit_and, valid, exact);
+      at = Lowering::at(quotient);
+    }
+    input.push_back(at);
+  }
+  ExprId a = convert(l, l.read(x, input, OutOfRange::fill, 0), x->type().dtype(), t);
+  if (valid >= 0) a = l.select(valid, a, l.number(t, 0));
+  const ExprId b = convert(l, l.read(w, weight), w->type().dtype(), t);
+  const ExprId acc = l.kernel().carried(t);
+  stage.types = {t};
+  stage.init = {bias ? convert(l, l.read(bias, {c.result}), bias->type().dtype(), t) : l.number(t, 0)};
+  stage.next = {loop::is_float(t) ? l.op(Opcode::muladd, a, b, acc) : l.op(Opcode::add, acc, l.op(Opcode::mul, a, b))};
+  stage.combine = Opcode::add;
+  const int32_t number = l.add_stage(std::move(stage));
+  if (compute == y->type().dtype())
+    l.define(y, number, 0, c.space);
+  else
+    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype(), false), "cast");
+  return {};
+}
+
+} // namespace cameo::ops
