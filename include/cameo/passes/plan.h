@@ -14,10 +14,11 @@
 //     buffer 1 arena at 0 bytes 64*batch steps 0 to 2
 //     buffer 2 weights value 3
 //     value 4 in 1 offset 66 terms (0 * 1024, 1 * 1, 2 * 256, 3 * 16) halo (0 0, 0 0, 1 1, 1 1) fill 0.0
-//     step 0 fill 4
-//     step 1 node 2 algorithm "direct" {
-//       weights 3 in 2 offset 0 terms (0/32 * 288, 1 * 32, 0%32 * 1)
-//       schedule "..."
+//     fill 4
+//     copy 3 to 5 offset 0 terms (0 * 8, 1 * 1)
+//     kernel 2 algorithm "direct" {
+//       packed 1 in 2 offset 0 terms (0/32 * 288, 1 * 32, 0%32 * 1)
+//       schedule { ... }
 //     }
 //   }
 #pragma once
@@ -81,17 +82,16 @@ struct Step {
   enum class Kind : uint8_t {
     kernel, ///< runs node `node`
     fill,   ///< writes the halo of value `value`
-    copy,   ///< copies value `value` to output `output` of the model
+    copy,   ///< copies value `value` to `to`: outputs that are views or inputs, operands of a concatenation
   };
   Kind kind = Kind::kernel;
   int32_t node = -1;
   int32_t value = -1;
-  int32_t output = -1;
+  Placement to;
   std::string algorithm; ///< kernel: one of ops::algorithms(node)
   /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
-  loop::Schedule schedule; ///< of the kernel, the fill or the copy
-  int32_t scratch = -1;    ///< buffer for the kernel's scratch memory; -1: it needs none
+  loop::Schedule schedule; ///< of the kernel
 };
 
 struct Plan {
@@ -100,7 +100,7 @@ struct Plan {
   std::vector<BufferPlan> buffers;
   std::vector<ValuePlan> values; ///< sorted by value
   std::vector<Step> steps;
-  graph::Dim arena_bytes;
+  graph::Dim arena_bytes; ///< of the buffers; the scratch memory of kernels comes behind them, the same for all
 
   const ValuePlan *find(int32_t value) const; ///< nullptr when it has no memory
 };

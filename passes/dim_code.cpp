@@ -1,0 +1,66 @@
+// Code for symbolic extents (see dim_code.h).
+#include "dim_code.h"
+
+#include "cameo/ir/dim_terms.h"
+
+namespace cameo::passes {
+
+using graph::Dim;
+using graph::DimFactor;
+using loop::Opcode;
+using loop::Value;
+
+Value DimCode::value(const Dim &dim) {
+  if (dim.is_constant()) return b_.index_constant(dim.value());
+  if (auto it = known_.find(dim); it != known_.end()) return it->second;
+  Value sum;
+  for (const graph::DimTerm &term : graph::dim_terms(dim)) {
+    Value product;
+    for (const DimFactor &factor : term.factors) {
+      Value v;
+      if (factor.kind == DimFactor::Kind::symbol) {
+        auto it = symbols_.find(factor.key);
+        CAMEO_CHECK(it != symbols_.end(), "symbol '" + factor.key + "' has no value");
+        v = it->second;
+      } else {
+        v = value(factor.args[0]);
+        for (size_t i = 1; i < factor.args.size(); ++i) {
+          const Value w = value(factor.args[i]);
+          switch (factor.kind) {
+          case DimFactor::Kind::min:
+            v = b_.min(v, w);
+            break;
+          case DimFactor::Kind::max:
+            v = b_.max(v, w);
+            break;
+          case DimFactor::Kind::floordiv: // of a divisor > 0: round down from the truncated quotient
+          case DimFactor::Kind::mod: {
+            const Value zero = b_.index_constant(0), r = b_.binary(Opcode::rem, v, w);
+            const Value negative = b_.compare(Opcode::lt, r, zero);
+            const Value m = b_.select(negative, b_.add(r, w), r);
+            v = factor.kind == DimFactor::Kind::mod ? m : b_.binary(Opcode::div, b_.sub(v, m), w);
+            break;
+          }
+          case DimFactor::Kind::symbol:
+            break;
+          }
+        }
+      }
+      product = product.valid() ? b_.mul(product, v) : v;
+    }
+    if (!product.valid())
+      product = b_.index_constant(term.coefficient);
+    else if (term.coefficient != 1)
+      product = b_.mul(product, b_.index_constant(term.coefficient));
+    sum = sum.valid() ? b_.add(sum, product) : product;
+  }
+  if (!sum.valid()) sum = b_.index_constant(0);
+  known_.emplace(dim, sum);
+  return sum;
+}
+
+loop::Affine DimCode::affine(const Dim &dim) {
+  return dim.is_constant() ? loop::Affine(dim.value()) : loop::Affine(value(dim));
+}
+
+} // namespace cameo::passes

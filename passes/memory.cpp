@@ -1,0 +1,125 @@
+// Memory planning (see memory.h).
+//
+// Offsets are 2-dimensional packing with fixed positions in time. Greedy by size with best fit ("Efficient Memory Management for Deep
+// Neural Net Inference", Pisarchyk and Lee, 2020) is within a few percent of the lower bound on usual models; several orders are
+// tried and the smallest arena is taken.
+#include "memory.h"
+
+#include "cameo/ir/dim_terms.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace cameo::passes {
+namespace {
+
+using graph::Dim;
+
+constexpr int64_t kAlign = 64;
+/// Below this factor a symbolic size is rounded up as a whole, above it the factor is: fewer classes, little waste.
+constexpr int64_t kCoarse = 1024;
+
+int64_t round_up(int64_t n) { return (n + kAlign - 1) / kAlign * kAlign; }
+
+struct Item {
+  size_t buffer;
+  int64_t size; ///< in units of the class
+  int32_t first, last;
+  int64_t offset = -1;
+};
+
+// Places the items in the given order, each where the gap between those that live at the same time is smallest. Returns the
+// extent of all.
+int64_t place(std::vector<Item> &items, const std::vector<size_t> &order) {
+  int64_t total = 0;
+  std::vector<size_t> placed; // by offset
+  for (size_t index : order) {
+    Item &item = items[index];
+    int64_t best = -1, best_gap = INT64_MAX, end = 0;
+    for (size_t other : placed) {
+      const Item &o = items[other];
+      if (o.last < item.first || item.last < o.first) continue;
+      const int64_t gap = o.offset - end;
+      if (gap >= item.size && gap < best_gap) {
+        best = end;
+        best_gap = gap;
+      }
+      end = std::max(end, o.offset + o.size);
+    }
+    item.offset = best < 0 ? end : best;
+    total = std::max(total, item.offset + item.size);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), index,
+                                   [&](size_t a, size_t b) { return items[a].offset < items[b].offset; }),
+                  index);
+  }
+  return total;
+}
+
+// The best of several orders; offsets of the best stay in the items.
+int64_t place_best(std::vector<Item> &items) {
+  std::vector<size_t> order(items.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  auto area = [&](size_t i) { return items[i].size * (items[i].last - items[i].first + 1); };
+  std::vector<std::vector<size_t>> orders(3, order);
+  std::stable_sort(orders[0].begin(), orders[0].end(),
+                   [&](size_t a, size_t b) { return items[a].size > items[b].size; });
+  std::stable_sort(orders[1].begin(), orders[1].end(), [&](size_t a, size_t b) { return area(a) > area(b); });
+  std::stable_sort(orders[2].begin(), orders[2].end(),
+                   [&](size_t a, size_t b) { return items[a].first < items[b].first; });
+  int64_t best = INT64_MAX;
+  std::vector<Item> kept;
+  for (const std::vector<size_t> &o : orders) {
+    std::vector<Item> trial = items;
+    if (const int64_t total = place(trial, o); total < best) {
+      best = total;
+      kept = std::move(trial);
+    }
+  }
+  items = std::move(kept);
+  return best;
+}
+
+} // namespace
+
+void assign_arena(Plan &plan) {
+  std::map<Dim, std::vector<Item>> classes; // by unit, in the order of Dim
+  for (size_t b = 0; b < plan.buffers.size(); ++b) {
+    const BufferPlan &buffer = plan.buffers[b];
+    if (buffer.space != BufferPlan::Space::arena) continue;
+    Dim unit = 1;
+    int64_t size = 0;
+    if (buffer.bytes.is_constant()) {
+      size = round_up(buffer.bytes.value());
+    } else if (const int64_t c = graph::content(buffer.bytes); c >= kCoarse) {
+      unit = *buffer.bytes.exact_quotient(c);
+      size = round_up(c);
+    } else {
+      unit = ceildiv(buffer.bytes, kAlign);
+      size = kAlign;
+    }
+    classes[unit].push_back({b, size, buffer.first, buffer.last});
+  }
+  plan.arena_bytes = 0;
+  for (auto &[unit, items] : classes) {
+    const int64_t total = place_best(items);
+    for (const Item &item : items) plan.buffers[item.buffer].offset = plan.arena_bytes + unit * item.offset;
+    plan.arena_bytes += unit * total;
+  }
+}
+
+int64_t live_bytes(const Plan &plan, int64_t symbol_value) {
+  int64_t most = 0;
+  for (size_t step = 0; step < plan.steps.size(); ++step) {
+    int64_t sum = 0;
+    for (const BufferPlan &buffer : plan.buffers) {
+      const int32_t s = static_cast<int32_t>(step);
+      if (buffer.space != BufferPlan::Space::arena || buffer.first > s || buffer.last < s) continue;
+      sum += buffer.bytes.evaluate([&](const std::string &) { return symbol_value; }).value_or(0);
+    }
+    most = std::max(most, sum);
+  }
+  return most;
+}
+
+} // namespace cameo::passes

@@ -1,0 +1,249 @@
+// Kernels of steps, and what their reads allow the planner to do (see steps.h).
+#include "steps.h"
+
+#include <algorithm>
+#include <set>
+
+namespace cameo::passes {
+
+using graph::Dim;
+using graph::Type;
+using loop::Expr;
+using loop::ExprId;
+using loop::Index;
+
+namespace {
+
+// Calls visit(stage, expression) for everything that the stages compute.
+template <class F> void for_each_expr(const loop::Kernel &kernel, F visit) {
+  for (size_t s = 0; s < kernel.stages.size(); ++s) {
+    const loop::Stage &stage = kernel.stages[s];
+    std::set<ExprId> seen;
+    std::vector<ExprId> stack;
+    for (const auto *list : {&stage.init, &stage.next, &stage.before})
+      stack.insert(stack.end(), list->begin(), list->end());
+    for (const loop::StageStore &store : stage.stores)
+      for (const Index &i : store.indices) stack.push_back(i.indirect);
+    while (!stack.empty()) {
+      const ExprId id = stack.back();
+      stack.pop_back();
+      if (id < 0 || !seen.insert(id).second) continue;
+      const Expr &e = kernel.exprs[static_cast<size_t>(id)];
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+      for (const Index &i : e.indices) stack.push_back(i.indirect);
+      visit(s, e);
+    }
+  }
+}
+
+bool same_indices(const std::vector<Index> &a, const std::vector<Index> &b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Index &x, const Index &y) {
+    return x.axes == y.axes && x.constant == y.constant && x.indirect < 0 && y.indirect < 0;
+  });
+}
+
+bool identity(const std::vector<Index> &indices) {
+  for (size_t d = 0; d < indices.size(); ++d)
+    if (!same_indices({indices[d]}, {loop::axis_index(static_cast<int32_t>(d))})) return false;
+  return true;
+}
+
+} // namespace
+
+bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) {
+  // The only stage that stores, and stages that it reads point by point.
+  int32_t writer = -1;
+  for (size_t s = 0; s < kernel.stages.size(); ++s)
+    for (const loop::StageStore &store : kernel.stages[s].stores)
+      if (store.buffer >= 0) {
+        if (writer >= 0 || store.buffer != result || store.rule != loop::OutOfRange::never) return false;
+        writer = static_cast<int32_t>(s);
+      }
+  if (writer < 0 || kernel.stages[static_cast<size_t>(writer)].is_reduction()) return false;
+  std::vector<Index> place;
+  for (const loop::StageStore &store : kernel.stages[static_cast<size_t>(writer)].stores)
+    if (store.buffer == result) place = store.indices;
+  std::vector<bool> pointwise(kernel.stages.size(), true);
+  for (size_t s = 0; s < kernel.stages.size(); ++s) pointwise[s] = !kernel.stages[s].is_reduction();
+  // A stage is no longer pointwise when somebody reads it elsewhere, or a stage that is not pointwise reads it.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for_each_expr(kernel, [&](size_t reader, const Expr &e) {
+      if (e.kind != Expr::Kind::stage || !pointwise[static_cast<size_t>(e.source)]) return;
+      const bool same_space =
+          kernel.stages[reader].axes.size() == kernel.stages[static_cast<size_t>(e.source)].axes.size();
+      if (pointwise[reader] && same_space && identity(e.indices)) return;
+      pointwise[static_cast<size_t>(e.source)] = false;
+      changed = true;
+    });
+  }
+  bool good = true;
+  for_each_expr(kernel, [&](size_t reader, const Expr &e) {
+    if (e.kind != Expr::Kind::buffer || e.source != operand) return;
+    good &= pointwise[reader] && e.rule == loop::OutOfRange::never && same_indices(e.indices, place);
+  });
+  return good;
+}
+
+std::optional<Reach> reach(const loop::Kernel &kernel, int32_t buffer) {
+  const loop::KernelBuffer &b = kernel.buffers[static_cast<size_t>(buffer)];
+  Reach out;
+  out.halo.assign(b.dims.size(), {0, 0});
+  bool good = true, first = true;
+  for_each_expr(kernel, [&](size_t s, const Expr &e) {
+    if (e.kind != Expr::Kind::buffer || e.source != buffer || e.rule == loop::OutOfRange::never || !good) return;
+    good = e.rule == loop::OutOfRange::fill && (first || e.real == out.fill);
+    out.fill = e.real;
+    first = false;
+    for (size_t d = 0; good && d < b.dims.size(); ++d) {
+      const Index &index = e.indices[d];
+      int64_t low = index.constant, high = index.constant;
+      bool moves = false, known = index.indirect < 0;
+      for (const auto &[axis, coefficient] : index.axes) {
+        const loop::Extent &extent = kernel.stages[s].axes[static_cast<size_t>(axis)].extent;
+        moves = true;
+        if (!extent.is_constant()) {
+          known = false;
+          continue;
+        }
+        (coefficient > 0 ? high : low) += coefficient * (extent.value - 1);
+      }
+      if (!known || !b.dims[d].is_constant()) {
+        // A symbolic dim that is indexed by its own axis stays inside.
+        const bool own = moves && index.axes.size() == 1 && index.axes[0].second == 1 && index.constant == 0 &&
+                         index.indirect < 0 &&
+                         kernel.stages[s].axes[static_cast<size_t>(index.axes[0].first)].extent == b.dims[d];
+        good = own;
+        continue;
+      }
+      auto &[before, after] = out.halo[d];
+      before = std::max(before, -low);
+      after = std::max(after, high - (b.dims[d].value - 1));
+    }
+  });
+  const bool any =
+      std::any_of(out.halo.begin(), out.halo.end(), [](const auto &h) { return h.first > 0 || h.second > 0; });
+  if (!good || first || !any) return std::nullopt;
+  return out;
+}
+
+ops::Lowered fill_kernel(const Type &type, const Halo &halo, double fill) {
+  ops::Lowered l;
+  loop::Kernel &k = l.kernel;
+  k.name = "fill";
+  std::vector<loop::Extent> dims;
+  for (const Dim &d : type.shape()) dims.push_back(l.extent(d));
+  const int32_t y = k.add_buffer("y", type.dtype(), dims, loop::BufferRole::output);
+  l.arguments.push_back({true, 0, nullptr});
+  const loop::Scalar t = loop::compute_type(type.dtype());
+  // Before and after along each axis; axes that had their turn stay inside the tensor, later ones take the border along.
+  for (size_t d = 0; d < halo.size(); ++d)
+    for (int side = 0; side < 2; ++side) {
+      const int64_t rows = side == 0 ? halo[d].first : halo[d].second;
+      if (rows == 0) continue;
+      loop::Stage stage;
+      stage.name = std::string(side == 0 ? "before" : "after") + std::to_string(d);
+      loop::StageStore store;
+      store.buffer = y;
+      for (size_t e = 0; e < halo.size(); ++e) {
+        loop::Extent extent = dims[e];
+        int64_t start = 0;
+        if (e == d) {
+          extent = rows;
+          CAMEO_CHECK(dims[e].is_constant(), "a border of a symbolic axis");
+          start = side == 0 ? -rows : dims[e].value;
+        } else if (e > d && (halo[e].first > 0 || halo[e].second > 0)) {
+          extent = dims[e].value + halo[e].first + halo[e].second;
+          start = -halo[e].first;
+        }
+        stage.axes.push_back({"d" + std::to_string(e), extent, loop::AxisKind::parallel});
+        store.indices.push_back(loop::axis_index(static_cast<int32_t>(e), 1, start));
+      }
+      stage.types = {t};
+      stage.next = {loop::is_float(t) ? k.constant(t, fill) : k.constant_int(t, static_cast<int64_t>(fill))};
+      stage.stores = {std::move(store)};
+      k.add_stage(std::move(stage));
+    }
+  return l;
+}
+
+ops::Lowered copy_kernel(const Type &type) {
+  ops::Lowered l;
+  loop::Kernel &k = l.kernel;
+  k.name = "copy";
+  std::vector<loop::Extent> dims;
+  loop::Stage stage;
+  stage.name = "copy";
+  loop::StageStore store;
+  for (size_t d = 0; d < type.shape().size(); ++d) {
+    dims.push_back(l.extent(type.shape()[d]));
+    stage.axes.push_back({"d" + std::to_string(d), dims.back(), loop::AxisKind::parallel});
+    store.indices.push_back(loop::axis_index(static_cast<int32_t>(d)));
+  }
+  // Floats narrower than 32 bits move as bits.
+  DType dtype = type.dtype();
+  if (bits(dtype) == 16) dtype = DType::i16;
+  if (bits(dtype) == 8) dtype = DType::i8;
+  const int32_t x = k.add_buffer("x", dtype, dims, loop::BufferRole::input);
+  store.buffer = k.add_buffer("y", dtype, dims, loop::BufferRole::output);
+  l.arguments = {{false, 0, nullptr}, {true, 0, nullptr}};
+  stage.next = {k.read(x, store.indices)};
+  stage.types = {k.expr(stage.next[0]).type};
+  stage.stores = {std::move(store)};
+  k.add_stage(std::move(stage));
+  return l;
+}
+
+const graph::Value *argument_value(const graph::Node &node, const ops::Argument &a) {
+  return a.result ? node.result(a.index) : node.operand(a.index);
+}
+
+BoundStep bind_step(const Plan &plan, ops::Lowered lowered, const std::vector<std::pair<Placement, Type>> &places) {
+  BoundStep step;
+  step.lowered = std::move(lowered);
+  for (size_t i = 0; i < places.size(); ++i) {
+    const auto &[place, type] = places[i];
+    const BufferPlan::Space space = plan.buffers.at(static_cast<size_t>(place.buffer)).space;
+    const bool port = space == BufferPlan::Space::input || space == BufferPlan::Space::output;
+    Bound bound = bind(place, type, port ? std::max(1, bits(type.dtype()) / 8) : 64, step.lowered);
+    // Memory that the kernel also writes by another name.
+    for (size_t j = 0; j < places.size(); ++j)
+      if (j != i && places[j].first.buffer == place.buffer &&
+          (step.lowered.arguments[i].result || step.lowered.arguments[j].result))
+        bound.binding.aliased = true;
+    step.places.push_back(place);
+    step.bindings.push_back(std::move(bound.binding));
+    step.starts.push_back(std::move(bound.start));
+  }
+  return step;
+}
+
+Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numbering &numbers) {
+  auto place_of = [&](int32_t value) {
+    const ValuePlan *v = plan.find(value);
+    CAMEO_CHECK(v, "value " + std::to_string(value) + " has no memory");
+    return v->place;
+  };
+  if (step.kind == Step::Kind::fill) {
+    const Placement place = place_of(step.value);
+    const Type &type = numbers.value(step.value)->type();
+    return bind_step(plan, fill_kernel(type, place.halo, place.fill), {{place, type}});
+  }
+  if (step.kind == Step::Kind::copy) {
+    const Type &type = numbers.value(step.value)->type();
+    return bind_step(plan, copy_kernel(type), {{place_of(step.value), type}, {step.to, type}});
+  }
+  const graph::Node &node = *numbers.node(step.node);
+  CAMEO_TRY(ops::Lowered lowered, ops::lower(node, {step.algorithm}));
+  std::vector<std::pair<Placement, Type>> places;
+  for (size_t i = 0; i < lowered.arguments.size(); ++i) {
+    const graph::Value *value = argument_value(node, lowered.arguments[i]);
+    const Placement *packed = nullptr;
+    for (const auto &[argument, place] : step.packed)
+      if (argument == static_cast<int32_t>(i)) packed = &place;
+    places.emplace_back(packed ? *packed : place_of(numbers.of(value)), value->type());
+  }
+  return bind_step(plan, std::move(lowered), places);
+}
+
+} // namespace cameo::passes
