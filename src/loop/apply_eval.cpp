@@ -486,7 +486,15 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
   const bool boolean = stage.types[e.component] == Scalar::i1;
   const Scalar type = boolean ? Scalar::i8 : stage.types[e.component];
   Point full = context.point;
-  if (at.step == 1 && schedule_.stages[e.source].lanes == lanes) full.active = {}; // rows are padded to whole vectors
+  if (at.step == 1 && full.active.valid()) { // rows are padded to whole vectors: no need to cut the last one
+    const StageSchedule &plan = schedule_.stages[e.source];
+    for (size_t d = 0; d < coordinates.size(); ++d) {
+      if (coordinates[d].step != 1 || static_cast<int32_t>(d) != plan.vector_axis) continue;
+      const int64_t padded = (storage.box[d].extent + plan.lanes - 1) / plan.lanes * plan.lanes;
+      const auto range = bounds(coordinates[d].base);
+      if (range && range->second + lanes <= padded) full.active = {};
+    }
+  }
   Value v =
       load_lanes(storage.buffers[e.component], type, at, full, object_of_stage(e.source), std::max(1, bits(type) / 8));
   if (boolean) v = apply_op(Opcode::ne, {v, constant(Scalar::i8, 0, 0, 1)}, Scalar::i1);

@@ -319,7 +319,7 @@ void Lowerer::before_loop(Frame &frame, size_t loop, const Range &first, bool fi
       box[plan.rolling_axis].extent -= rows;
       if (box[plan.rolling_axis].extent > 0) compute_clipped(s, box);
     }
-    if (sequential && first_segment && sequential_axis(s) >= 0 && (placed || s == frame.stage)) {
+    if (sequential && first_segment && sequential_axis(s) >= 0 && (placed || s == frame.stage) && is_read(s)) {
       if (s != frame.stage || !materialised(s)) {
         Box box = s == frame.stage ? frame.ranges : required(s);
         box.resize(kernel_.stages[s].outer_rank());

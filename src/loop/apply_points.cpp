@@ -357,7 +357,7 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
     const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
     Value v = value;
     if (store.accumulate) {
-      CAMEO_CHECK(point.lanes == 1, "sums at run-time places are taken one by one");
+      CAMEO_CHECK(point.lanes == 1 || (at.step == 1 && !at.extra.valid()), "lanes that add to one place");
       Value old = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, point,
                              object_of_buffer(store.buffer), element_bytes);
       if (b_.type(v).scalar == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
@@ -415,9 +415,7 @@ ScratchPlan Lowerer::run() {
     if (schedule_.stages[s].place != Place::root) continue;
     const Stage &stage = kernel_.stages[s];
     const Box box = full_box(s);
-    bool read = false;
-    for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader)
-      visit_reads(reader, s, [&](const Expr &) { read = true; });
+    const bool read = is_read(s);
     const bool sequential = sequential_axis(s) >= 0;
     bool kept = false;
     if (read && !sequential) {

@@ -99,6 +99,13 @@ void Lowerer::visit_reads(int32_t reader, int32_t stage, const std::function<voi
   }
 }
 
+bool Lowerer::is_read(int32_t stage) const {
+  bool read = false;
+  for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader)
+    visit_reads(reader, stage, [&](const Expr &) { read = true; });
+  return read;
+}
+
 // The region of `stage` that its readers need, given the current ranges of the stages whose loops are open.
 Box Lowerer::required(int32_t stage) {
   const Stage &s = kernel_.stages[stage];

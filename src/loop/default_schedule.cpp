@@ -393,23 +393,29 @@ private:
   bool is_dot(int32_t sum, const Expr &weight) const {
     const Stage &acc = stage(sum);
     const Axis &innermost = acc.axes.back();
-    if (!t_.dot_u8s8 || acc.types[0] != Scalar::i32 || !innermost.extent.is_constant() || innermost.extent.value % 4 != 0) return false;
+    if (!t_.dot_u8s8 || acc.types[0] != Scalar::i32 || !innermost.extent.is_constant() ||
+        innermost.extent.value % 4 != 0)
+      return false;
     const int32_t dim = weight_dim(weight, static_cast<int32_t>(acc.axes.size()) - 1);
     if (dim < 0 || weight.indices[dim].axes.size() != 1 || weight.indices[dim].axes[0].second != 1) return false;
     const Expr &next = k_.exprs[acc.next[0]];
-    if (next.kind != Expr::Kind::op || next.op != Opcode::add || k_.exprs[next.args[0]].kind != Expr::Kind::carried) return false;
+    if (next.kind != Expr::Kind::op || next.op != Opcode::add || k_.exprs[next.args[0]].kind != Expr::Kind::carried)
+      return false;
     const Expr &product = k_.exprs[next.args[1]];
     if (product.kind != Expr::Kind::op || product.op != Opcode::mul) return false;
     const Expr *unsigned_read = nullptr, *signed_read = nullptr;
     for (ExprId id : product.args) {
       const Expr &e = k_.exprs[id];
-      if (e.kind != Expr::Kind::op || k_.exprs[e.args[0]].kind != Expr::Kind::buffer || k_.exprs[e.args[0]].type != Scalar::i8) return false;
+      if (e.kind != Expr::Kind::op || k_.exprs[e.args[0]].kind != Expr::Kind::buffer ||
+          k_.exprs[e.args[0]].type != Scalar::i8)
+        return false;
       if (k_.exprs[e.args[0]].rule != OutOfRange::never) return false;
       (e.op == Opcode::zext ? unsigned_read : signed_read) = &k_.exprs[e.args[0]];
       if (e.op != Opcode::zext && e.op != Opcode::sext) return false;
     }
     return unsigned_read && signed_read == &weight &&
-           step_of(unsigned_read->indices, bindings_[unsigned_read->source], static_cast<int32_t>(acc.axes.size()) - 1) == 1;
+           step_of(unsigned_read->indices, bindings_[unsigned_read->source],
+                   static_cast<int32_t>(acc.axes.size()) - 1) == 1;
   }
 
   static int64_t divisor_at_most(int64_t n, int64_t limit) {

@@ -75,6 +75,7 @@ private:
   Box full_box(int32_t stage) const;
   Box required(int32_t stage); ///< over the stage's outer axes
   void visit_reads(int32_t reader, int32_t stage, const std::function<void(const Expr &)> &visit) const;
+  bool is_read(int32_t stage) const;
   Range index_range(const Index &index, const Box &ranges) const;
   void join(Range &into, const Range &other) const;
   std::optional<std::pair<int64_t, int64_t>> bounds(const Affine &affine) const; ///< smallest and largest value
