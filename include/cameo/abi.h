@@ -93,9 +93,11 @@ enum CameoDType {
 };
 
 /* One dimension of an input or output, as the model declares it. */
+#define CAMEO_DIM_COMPUTED (-1) /* CameoDim.symbol: fixed, or follows from the symbols */
+#define CAMEO_DIM_AT_RUN (-2)   /* CameoDim.symbol: only a run can tell */
 typedef struct CameoDim {
   int64_t extent;   /* >= 0: fixed; -1: depends on the inputs */
-  int32_t symbol;   /* index into CameoModel.symbols when the dim is exactly that symbol, else -1 */
+  int32_t symbol;   /* >= 0: exactly that one of CameoModel.symbols; else one of the two above */
   int32_t reserved; /* 0 */
   const char *text; /* "224", "batch", "(height + 1) / 2"; "?" when only a run can tell */
 } CameoDim;

@@ -90,6 +90,8 @@ private:
 struct VariantSpec {
   loop::Target target;
   loop::Module code; ///< verified
+  uint64_t more_features =
+      0; ///< CPU features that are needed besides the target's (cpu.h); unknown bits: no CPU has them
 };
 
 /// Where an artefact comes from: recorded in it.

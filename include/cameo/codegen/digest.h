@@ -12,5 +12,7 @@ namespace cameo::codegen {
 std::string sha256_hex(std::span<const std::byte> bytes);
 /// Of the pieces, one after the other.
 std::string sha256_hex(const std::vector<std::span<const std::byte>> &pieces);
+/// The same without the CPU's SHA instructions.
+std::string portable_sha256_hex(const std::vector<std::span<const std::byte>> &pieces);
 
 } // namespace cameo::codegen
