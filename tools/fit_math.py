@@ -307,6 +307,8 @@ def fit_log():
     s2 = ((2 * root - 1) / (1 + 2 * root)) ** 2
     c, e = polynomial(g, lambda z: z / (2 + z), list(range(7)), EPS, s2, 53)
     table("kLogF64", "log(1 + f) = 2s + s^3 P(s^2), s = f/(2 + f), 1 + f in [sqrt 1/2, sqrt 2]", c, e)
+    c, e = polynomial(g, lambda z: z / (2 + z), list(range(5)), EPS, s2, 53)
+    table("kLogRoughF64", "the same for a result in f32", c, e)
     # for pow: the cubic term apart, 2/3 in two parts
     def tail(z):
         return (g(z) - D(2) / 3) / z

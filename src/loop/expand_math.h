@@ -146,7 +146,9 @@ inline Pair two_product(Expr a, Expr b, bool fma) {
 // The functions, by family. Each takes f32 or f64.
 Expr exp(Expr x);
 Expr exp(Expr x, Expr tail); ///< e^(x + tail), tail at most a few ulp of x
-Expr exp_half(Expr x);       ///< e^x / 2 for x >= 0, finite as long as that is
+/// e^x of an f64, to be narrowed to f32: good to 2^-28 of itself.
+Expr exp_for_f32(Expr x);
+Expr exp_half(Expr x); ///< e^x / 2 for x >= 0, finite as long as that is
 Expr expm1(Expr x);
 Expr sigmoid(Expr x);
 Expr tanh(Expr x);
@@ -159,6 +161,8 @@ struct LogParts {
   Expr f;
 };
 LogParts log_parts(Expr x);
+/// log of an f64 that came from a positive f32, good to 2^-37 of itself.
+Expr log_for_f32(Expr x);
 Expr log(Expr x);
 Expr log1p(Expr x);
 Expr asinh(Expr x);

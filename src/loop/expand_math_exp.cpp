@@ -80,6 +80,13 @@ Expr exp(Expr x, Expr tail) {
   return exp_scaled(at_least(at_most(x, f.overflow), f.underflow), 0, &tail);
 }
 
+Expr exp_for_f32(Expr x) {
+  Reduced reduced = reduce(at_least(at_most(x, kF32.overflow), kF32.underflow), kF64.bias);
+  Expr p = polynomial(reduced.r, kExpF32);
+  p = muladd(p, reduced.r * reduced.r, reduced.r) + 1.0;
+  return p * float_of(reduced.counter << kF64.mantissa);
+}
+
 Expr exp_half(Expr x) {
   const ExpFormat &f = format_of(x);
   return exp_scaled(at_most(x, f.overflow + 2), -1);

@@ -27,13 +27,16 @@ constexpr LogFormat kF64{52, 0x3fe6a09e667f3bcd, 0x1p-1022, kLn2HiF64, kLn2LoF64
 
 const LogFormat &format_of(Expr x) { return is_f32(x) ? kF32 : kF64; }
 
-// Positive normal x = 2^e (1 + f).
+// Positive normal x = 2^e (1 + f). Few machines convert vectors of i64 to f64: e + bias stands as the low bits of 2^52
+// instead.
 LogParts split(Expr x) {
   const LogFormat &format = format_of(x);
-  Expr shifted = bits_of(x) - format.root_half;
-  Expr e = sar(shifted, format.mantissa);
+  int64_t one = is_f32(x) ? 0x3f800000 : 0x3ff0000000000000;
+  Expr shifted = bits_of(x) + (one - format.root_half);
   Expr m = float_of((shifted & ((int64_t{1} << format.mantissa) - 1)) + format.root_half);
-  return {e.cast(Opcode::sitofp, x.type().scalar), m - 1.0};
+  Expr biased = shifted >> format.mantissa;
+  if (is_f32(x)) return {(biased - 127).cast(Opcode::sitofp, Scalar::f32), m - 1.0};
+  return {float_of(biased | 0x4330000000000000) - (0x1p52 + 1023), m - 1.0};
 }
 
 // e ln2 + log(1 + f) + tail.
@@ -55,6 +58,12 @@ Expr log_of(LogParts p, const Expr *tail = nullptr) {
 }
 
 } // namespace
+
+Expr log_for_f32(Expr x) {
+  LogParts p = split(x);
+  Expr s = p.f / (p.f + 2.0), z = s * s;
+  return muladd(p.e, kLn2, muladd(polynomial(z, kLogRoughF64), z * s, s + s));
+}
 
 LogParts log_parts(Expr x) {
   const LogFormat &format = format_of(x);

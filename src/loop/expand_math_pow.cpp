@@ -1,7 +1,7 @@
 // pow: e^(y log |x|), its sign, and C's table of special cases.
 //
 // y log x may be as large as 745 and then turns an absolute error into a relative one of the result, so the logarithm
-// has to be known to 10 bits more than the result. f32: log and exp of f64 do. f64: the logarithm is a pair of doubles, of
+// has to be known to 10 bits more than the result. f32: log and exp in f64 do. f64: the logarithm is a pair of doubles, of
 // relative error 2^-65.
 #include "expand_math.h"
 
@@ -41,7 +41,7 @@ Pair log_pair(Expr x, bool fma) {
 
 // |x|^y for finite x > 0 and y not NaN.
 Expr magnitude(Expr a, Expr y, bool fma) {
-  if (is_f32(a)) return narrow(exp(widen(y) * log(widen(a))));
+  if (is_f32(a)) return narrow(exp_for_f32(widen(y) * log_for_f32(widen(a))));
   Expr bounded = at_least(at_most(y, 0x1p80), -0x1p80); // beyond, the result is 0, 1 or infinite as well
   Pair l = log_pair(a, fma);
   Pair p = two_product(bounded, l.hi, fma);

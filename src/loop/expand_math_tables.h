@@ -47,6 +47,10 @@ inline constexpr double kLogF64[] = {
   0x1.5555555555592p-1, 0x1.999999997ff85p-2, 0x1.24924941d87f7p-2, 0x1.c71c521cc3892p-3, 0x1.74663b0b41fa9p-3,
   0x1.39a21baf08806p-3, 0x1.2f01abb5ac189p-3,
 };
+// the same for a result in f32, error 2^-45.0
+inline constexpr double kLogRoughF64[] = {
+  0x1.555555561d294p-1, 0x1.999996ac2b149p-2, 0x1.249410c2e460ap-2, 0x1.c62b747eab949p-3, 0x1.911044654ce9dp-3,
+};
 // log(1 + f) = 2s + s^3 (2/3 + s^2 P(s^2)), error 2^-66.3
 inline constexpr double kLogTailF64[] = {
   0x1.9999999999b3p-2, 0x1.2492492457d6bp-2, 0x1.c71c722d64ed4p-3, 0x1.745ce9e3e13bp-3, 0x1.3b1eebf2ae6f8p-3,
