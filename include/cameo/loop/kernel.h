@@ -16,11 +16,16 @@
 //     const %w: f32[768, 3072]
 //     const %b: f32[3072]
 //     out %y: f32[128, 3072]
-//     stage acc[m: 128, n: 3072] reduce [k: 768] : f32 {
-//       init = %b[n]
-//       next = muladd(%x[m, k], %w[k, n], acc)
-//     }
-//     stage y[m: 128, n: 3072] : f32 -> %y[m, n] { value = max(acc[m, n], 0.0) }
+//     e0 = read %b[a1] : f32
+//     e1 = read %x[a0, a2] : f32
+//     e2 = read %w[a2, a1] : f32
+//     e3 = carried 0 : f32
+//     e4 = muladd e1, e2, e3 : f32
+//     stage acc[m: 128, n: 3072, k: 768 reduction] : f32 combine add { init e0 next e4 }
+//     e5 = stage acc[a0, a1] : f32
+//     e6 = const 0.0 : f32
+//     e7 = max e5, e6 : f32
+//     stage y[m: 128, n: 3072] : f32 { next e7 store %y[a0, a1] }
 //   }
 #pragma once
 
@@ -53,6 +58,7 @@ struct Axis {
   std::string name;
   Extent extent;
   AxisKind kind = AxisKind::parallel;
+  friend bool operator==(const Axis &, const Axis &) = default;
 };
 
 enum class BufferRole : uint8_t {
@@ -68,6 +74,7 @@ struct KernelBuffer {
   DType dtype = DType::f32;
   std::vector<Extent> dims;
   BufferRole role = BufferRole::input;
+  friend bool operator==(const KernelBuffer &, const KernelBuffer &) = default;
 };
 
 using ExprId = int32_t;
@@ -77,6 +84,7 @@ struct Index {
   std::vector<std::pair<int32_t, int64_t>> axes; ///< (axis of the stage, coefficient)
   int64_t constant = 0;
   ExprId indirect = -1; ///< >= 0: an i64 expression is added
+  friend bool operator==(const Index &, const Index &) = default;
 };
 Index axis_index(int32_t axis, int64_t coefficient = 1, int64_t constant = 0);
 
@@ -110,6 +118,7 @@ struct Expr {
   int32_t component = 0;
   std::vector<Index> indices;
   OutOfRange rule = OutOfRange::never;
+  friend bool operator==(const Expr &, const Expr &) = default;
 };
 
 /// Where a component of a stage goes, when it is a result of the kernel.
@@ -120,6 +129,7 @@ struct StageStore {
   int64_t status = 0;
   bool accumulate = false; ///< buffer = combine(buffer, value) (scatter-add); the axes involved are then sequential
   Opcode combine = Opcode::add; ///< of an accumulating store
+  friend bool operator==(const StageStore &, const StageStore &) = default;
 };
 
 struct Stage {
@@ -135,6 +145,7 @@ struct Stage {
 
   bool is_reduction() const { return !init.empty(); }
   int32_t outer_rank() const; ///< number of axes that are not reduction axes
+  friend bool operator==(const Stage &, const Stage &) = default;
 };
 
 struct Kernel {
@@ -163,6 +174,7 @@ struct Kernel {
 
   int32_t find_stage(std::string_view name) const;  ///< -1 when absent
   int32_t find_buffer(std::string_view name) const; ///< -1 when absent
+  friend bool operator==(const Kernel &, const Kernel &) = default;
 };
 
 /// The scalar kind in which an element of `dtype` is computed with: f32 for every float of at most 32 bits, the integer of

@@ -27,6 +27,7 @@ struct Binding {
   bool aliased = false; ///< another buffer of the kernel may reach the same bytes
   std::vector<std::pair<int64_t, int64_t>> halo; ///< per dim, elements before and after that exist and hold halo_value
   double halo_value = 0;
+  friend bool operator==(const Binding &, const Binding &) = default;
 };
 /// Dense row-major binding of a buffer with constant dims. `align` in bytes.
 Binding row_major(const KernelBuffer &buffer, int32_t align = 64);
@@ -42,6 +43,7 @@ struct LoopSpec {
   bool balanced = true;       ///< tiles as equal as possible instead of full tiles and a remainder
   int32_t parallel_tasks = 0; ///< > 0: the iterations are dealt to that many tasks
   int32_t zigzag = -1; ///< >= 0: the direction alternates with this sequential axis of the kernel's enclosing stage
+  friend bool operator==(const LoopSpec &, const LoopSpec &) = default;
 };
 
 enum class Place : uint8_t {
@@ -70,14 +72,17 @@ struct StageSchedule {
   int32_t prefetch_loop = -1;
   int64_t prefetch_panel = 0; ///< elements per panel
   bool fetch_output = false;  ///< prefetch the lines that the epilogue reads and writes when a tile starts
+  friend bool operator==(const StageSchedule &, const StageSchedule &) = default;
 };
 
 struct Schedule {
   std::vector<StageSchedule> stages; ///< one per stage of the kernel
+  friend bool operator==(const Schedule &, const Schedule &) = default;
 };
 
-/// Text form: one line per stage, names as in the kernel; parse(print(s)) == s.
+/// Text form, one line per stage: parse_schedule(print(s, k), k) == s. Grammar in src/loop/schedule_text.cpp.
 std::string print(const Schedule &schedule, const Kernel &kernel);
+/// A schedule of another kernel, or of none, is an error with a caret (print.h has its form).
 Result<Schedule> parse_schedule(std::string_view text, const Kernel &kernel, const std::string &file);
 
 } // namespace cameo::loop
