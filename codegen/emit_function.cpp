@@ -30,6 +30,9 @@ FunctionEmitter::Place::Place(FunctionEmitter &emitter, size_t depth) : guard(em
 
 void FunctionEmitter::define(Value v, llvm::Value *value) {
   values_[v.id] = value;
+  if (const std::string &name = in_.values[v.id].name;
+      !name.empty() && !value->hasName() && !llvm::isa<llvm::Constant>(value))
+    value->setName(name); // dropped at once unless LLVM IR is asked for
   depths_[v.id] = scopes_.size() - 1;
 }
 

@@ -182,8 +182,7 @@ void FunctionEmitter::emit_prefetch(const loop::Op &op) {
 
 llvm::Value *FunctionEmitter::emit_alloca(const loop::Op &op) {
   llvm::Type *element = module_.scalar_type(type(op.results[0]).scalar);
-  llvm::AllocaInst *slot =
-      stack_slot(llvm::ArrayType::get(element, uint64_t(std::max<int64_t>(op.integer, 1))), "local");
+  llvm::AllocaInst *slot = stack_slot(llvm::ArrayType::get(element, uint64_t(std::max<int64_t>(op.integer, 1))), "");
   slot->setAlignment(llvm::Align(uint64_t(std::max<int64_t>(op.align, loop::bits(type(op.results[0]).scalar) / 8))));
   return slot;
 }

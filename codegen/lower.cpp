@@ -2,10 +2,14 @@
 // pipeline and the writing of code.
 #include "lower.h"
 
+#include "lower_order.h"
 #include "targets/targets.h"
 
 #include "llvm/Analysis/AliasAnalysis.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -104,6 +108,29 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.run(module, modules);
 }
 
+namespace {
+
+// TargetMachine::addPassesToEmitFile with one pass more.
+void generate(llvm::Module &module, llvm::LLVMTargetMachine &machine, llvm::raw_pwrite_stream &out,
+              llvm::CodeGenFileType type) {
+  llvm::legacy::PassManager passes;
+  auto *info = new llvm::MachineModuleInfoWrapperPass(&machine);
+  llvm::TargetPassConfig *config = machine.createPassConfig(passes);
+  config->setDisableVerify(true);
+  config->insertPass(&llvm::MachineSinkingID, create_sink_loads());
+  passes.add(config);
+  passes.add(info);
+  bool refused = config->addISelPasses();
+  config->addMachinePasses();
+  config->setInitialized();
+  refused |= machine.addAsmPrinter(passes, out, nullptr, type, info->getMMI().getContext());
+  CAMEO_CHECK(!refused, "the target machine cannot write this kind of file");
+  passes.add(llvm::createFreeMachineFunctionPass());
+  passes.run(module);
+}
+
+} // namespace
+
 std::string emit_code(llvm::Module &module, llvm::TargetMachine &machine, Emit emit) {
   std::string problem;
   llvm::raw_string_ostream problem_stream(problem);
@@ -121,11 +148,8 @@ std::string emit_code(llvm::Module &module, llvm::TargetMachine &machine, Emit e
     break;
   case Emit::assembly:
   case Emit::object: {
-    llvm::legacy::PassManager passes;
     auto type = emit == Emit::object ? llvm::CodeGenFileType::ObjectFile : llvm::CodeGenFileType::AssemblyFile;
-    bool refused = machine.addPassesToEmitFile(passes, out, nullptr, type, /*DisableVerify=*/true);
-    CAMEO_CHECK(!refused, "the target machine cannot write this kind of file");
-    passes.run(module);
+    generate(module, static_cast<llvm::LLVMTargetMachine &>(machine), out, type);
   }
   }
   return std::string(bytes.data(), bytes.size());

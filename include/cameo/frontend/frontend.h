@@ -45,9 +45,10 @@ struct ModelInfo {
   int64_t ir_version = 0, model_version = 0;
   std::vector<OpsetImport> opsets;
   std::vector<std::pair<std::string, std::string>> metadata;
-  std::vector<InputFile> files;                          ///< [0] is the model
-  std::vector<std::pair<std::string, int64_t>> op_counts; ///< "Conv" or "ai.onnx.ml::Scaler", sorted by name; all graphs
-  int64_t nodes = 0;                                     ///< of the file, before inlining, all graphs
+  std::vector<InputFile> files; ///< [0] is the model
+  std::vector<std::pair<std::string, int64_t>>
+      op_counts;     ///< "Conv" or "ai.onnx.ml::Scaler", sorted by name; all graphs
+  int64_t nodes = 0; ///< of the file, before inlining, all graphs
 };
 
 /// A model in Graph IR. Constants point into the mapped files, which stay mapped as long as a constant refers to them.

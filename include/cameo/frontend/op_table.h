@@ -43,7 +43,7 @@ struct OpParameter {
   enum class Arity : uint8_t { single, optional, variadic, heterogeneous };
   std::string_view name;
   Arity arity = Arity::single;
-  int minimum = 1;       ///< of a variadic one
+  int minimum = 1;         ///< of a variadic one
   int type_parameter = -1; ///< index into OpSignature::type_parameters; -1: `types` says it alone
   TypeSet types;
   bool variadic() const { return arity >= Arity::variadic; }
@@ -77,9 +77,9 @@ bool is_supported(const OpRow &row);
 struct OpSupport {
   std::string_view domain, name;
   int since = 1;
-  int until = 0;            ///< last version of the range; 0: still current
+  int until = 0; ///< last version of the range; 0: still current
   bool supported = false;
-  std::string limits;       ///< in words: what of the operator is not accepted; empty: all of it (or nothing, if unsupported)
+  std::string limits; ///< in words: what of the operator is not accepted; empty: all of it (or nothing, if unsupported)
 };
 std::vector<OpSupport> op_support();
 

@@ -26,6 +26,9 @@ struct NodeSpec {
   std::vector<graph::Value *> operands; ///< null where absent
   graph::Attributes attributes;
   size_t results = 1; ///< how many are wanted: optional ones behind are left out
+  /// Dtype of the first result of the ops whose attributes leave it open: cast, bitcast, quantize, dequantize, contract and
+  /// reductions of integers.
+  std::optional<DType> dtype;
 };
 
 /// The symbolic value of an integer tensor of rank 0 or 1 (flattened), as far as shape arithmetic can follow it: constants, extents,

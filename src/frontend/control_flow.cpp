@@ -1,0 +1,297 @@
+// If, Loop and Scan.
+//
+// A branch whose condition is known is imported in place of the node: exporters ask for ranks and extents with If, and once the
+// inputs are fixed there is no question left. The types of a loop's carried values start as those of the initial values; where the
+// body changes an extent, the argument's extent becomes a run-time symbol and the body is imported again.
+#include "families.h"
+
+#include <algorithm>
+
+namespace cameo::frontend {
+namespace {
+
+Value *to_scalar(NodeImport &n, Value *v) {
+  if (!v || !v->type().is_ranked() || v->type().rank() == 0) return v;
+  if (v->type().rank() > 1 || !(product(v->type().shape()).is(1) || !v->type().dim(0).is_constant()))
+    return n.fail("a condition or count of shape " + v->type().str());
+  return n.reshape(v, {});
+}
+
+// The type that values of either type have; extents that differ are of the run. Nullopt where there is none.
+std::optional<Type> join(NodeImport &n, const Type &a, const Type &b) {
+  if (a == b) return a;
+  if (a.kind() != b.kind()) return std::nullopt;
+  if (a.is_sequence() || a.is_optional()) {
+    std::optional<Type> element;
+    if (a.element().is_tensor() && b.element().is_tensor() && a.element().dtype() == b.element().dtype())
+      element = a.element() == b.element() ? a.element() : Type::unranked(a.element().dtype());
+    else
+      element = join(n, a.element(), b.element());
+    if (!element) return std::nullopt;
+    return a.is_sequence() ? Type::sequence(*element) : Type::optional(*element);
+  }
+  if (!a.is_tensor() || a.dtype() != b.dtype()) return std::nullopt;
+  if (!a.is_ranked() || !b.is_ranked()) return Type::unranked(a.dtype());
+  if (a.rank() != b.rank()) return std::nullopt;
+  Shape shape;
+  for (int i = 0; i < a.rank(); ++i) shape.push_back(a.dim(i) == b.dim(i) ? a.dim(i) : n.fresh_dim());
+  return Type::tensor(a.dtype(), std::move(shape));
+}
+
+std::vector<Type> types_of(const std::vector<Value *> &values) {
+  std::vector<Type> types;
+  for (const Value *v : values) types.push_back(v->type());
+  return types;
+}
+
+// One carried value: the type of the argument, and which of its extents were made symbols of the run.
+struct Carried {
+  Type type;
+  std::vector<bool> open;
+};
+
+// Widens the argument's type so that it covers what the body yields. False after failing; `changed` when it was too narrow.
+bool settle(NodeImport &n, Carried &c, const Type &yielded, bool &changed) {
+  if (c.type == yielded) return true;
+  const Type &t = c.type;
+  if (t.is_ranked() && yielded.is_ranked() && t.dtype() == yielded.dtype() && t.rank() == yielded.rank()) {
+    c.open.resize(size_t(t.rank()), false);
+    Shape shape = t.shape();
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (!c.open[i] && shape[i] != yielded.dim(int(i))) {
+        shape[i] = n.fresh_dim();
+        c.open[i] = changed = true;
+      }
+    c.type = Type::tensor(t.dtype(), std::move(shape));
+    return true;
+  }
+  std::optional<Type> both = join(n, t, yielded);
+  if (!both) {
+    if (t.is_ranked() && yielded.is_ranked() && t.dtype() == yielded.dtype())
+      n.unsupported("a carried value that changes its rank, from " + t.str() + " to " + yielded.str());
+    else
+      n.fail("a carried value is " + t.str() + " but the body makes " + yielded.str());
+    return false;
+  }
+  changed = changed || !(*both == t);
+  c.type = std::move(*both);
+  return true;
+}
+
+// Run-time symbols from `mark` on belong to the body.
+bool is_inner(const Dim &d, int64_t mark) {
+  bool inner = false;
+  d.for_each_symbol([&](const std::string &key) {
+    const Dim symbol = Dim::from_key(key);
+    inner = inner || (symbol.is_runtime() && symbol.runtime_number() >= mark);
+  });
+  return inner;
+}
+
+int64_t symbol_mark(NodeImport &n) { return n.fresh_dim().runtime_number(); }
+
+// The type of a body's value outside of it, where the body's own symbols mean nothing: fresh ones take their place.
+Type outside(NodeImport &n, const Type &type, int64_t mark) {
+  if (!type.is_ranked()) return type;
+  Shape shape = type.shape();
+  for (Dim &d : shape)
+    if (is_inner(d, mark)) d = n.fresh_dim();
+  return Type::tensor(type.dtype(), std::move(shape));
+}
+
+// Slices of that type stacked along `axis`.
+std::optional<Type> stacked(NodeImport &n, const Type &slice, const Dim &count, int64_t axis, int64_t mark) {
+  if (!slice.is_tensor()) {
+    n.fail("a scan output that is no tensor");
+    return std::nullopt;
+  }
+  if (!slice.is_ranked()) return Type::unranked(slice.dtype());
+  Shape shape = outside(n, slice, mark).shape();
+  shape.insert(shape.begin() + axis, count);
+  return Type::tensor(slice.dtype(), std::move(shape));
+}
+
+} // namespace
+
+void import_if(NodeImport &n) {
+  Value *condition = to_scalar(n, n.input(0));
+  if (n.failed()) return;
+  const auto [then_inputs, then_outputs] = n.body_arity("then_branch");
+  const auto [else_inputs, else_outputs] = n.body_arity("else_branch");
+  if (then_inputs + else_inputs > 0) return void(n.fail("the branches must have no inputs"));
+  if (then_outputs != else_outputs || then_outputs < n.output_count())
+    return void(n.fail("the branches have " + std::to_string(then_outputs) + " and " + std::to_string(else_outputs) +
+                       " outputs, the node " + std::to_string(n.output_count())));
+  if (const auto known = n.ints_of(condition)) {
+    const std::vector<Value *> values = n.inline_body((*known)[0] ? "then_branch" : "else_branch");
+    for (size_t i = 0; i < n.output_count() && !n.failed(); ++i) n.result(i, values[i]);
+    return;
+  }
+  const int64_t mark = symbol_mark(n);
+  Node *node = n.create(Op::if_, {condition}, {}, std::vector<Type>(then_outputs, Type::scalar(DType::f32)));
+  Region *then_region = n.body("then_branch", node, {});
+  Region *else_region = n.body("else_branch", node, {});
+  if (n.failed()) return n.discard(node);
+  const std::vector<Type> then_types = types_of(then_region->results()), else_types = types_of(else_region->results());
+  for (size_t i = 0; i < then_types.size(); ++i) {
+    std::optional<Type> both = join(n, then_types[i], else_types[i]);
+    if (!both) {
+      n.discard(node);
+      const std::string what = "output " + std::to_string(i) + " is " + then_types[i].str() + " in one branch and " +
+                               else_types[i].str() + " in the other";
+      const bool ranks =
+          then_types[i].is_tensor() && else_types[i].is_tensor() && then_types[i].dtype() == else_types[i].dtype();
+      return void(ranks ? n.unsupported(what) : n.fail(what));
+    }
+    node->result(i)->set_type(outside(n, *both, mark));
+  }
+  for (size_t i = 0; i < n.output_count(); ++i)
+    if (n.wants(i)) n.result(i, node->result(i));
+}
+
+// Inputs: trip count, condition, initial values. Body: (iteration, condition, carried...) -> (condition, carried..., slices...).
+void import_loop(NodeImport &n) {
+  Value *trip = to_scalar(n, n.input(0)), *condition = to_scalar(n, n.input(1));
+  const auto [inputs, outputs] = n.body_arity("body");
+  const size_t carried = n.input_count() > 2 ? n.input_count() - 2 : 0;
+  if (n.failed()) return;
+  if (inputs != carried + 2)
+    return void(n.fail("the body has " + std::to_string(inputs) + " inputs for " + std::to_string(carried) +
+                       " carried values"));
+  if (outputs < carried + 1 || outputs - 1 < n.output_count())
+    return void(n.fail("the body has " + std::to_string(outputs) + " outputs; the node has " +
+                       std::to_string(n.output_count())));
+  std::vector<Carried> state;
+  for (size_t i = 0; i < carried; ++i) {
+    if (!n.has(i + 2)) return void(n.fail("an initial value is missing"));
+    state.push_back({n.input(i + 2)->type(), {}});
+  }
+  if (trip) trip = n.cast(trip, DType::i64);
+  std::vector<Value *> operands = {trip, condition};
+  for (size_t i = 0; i < carried; ++i) operands.push_back(n.input(i + 2));
+
+  const int64_t mark = symbol_mark(n);
+  Node *node = nullptr;
+  Region *region = nullptr;
+  for (bool changed = true; changed;) {
+    changed = false;
+    std::vector<Type> arguments = {Type::scalar(DType::i64), Type::scalar(DType::boolean)};
+    for (const Carried &c : state) arguments.push_back(c.type);
+    node = n.create(Op::loop, operands, {}, std::vector<Type>(outputs - 1, Type::scalar(DType::f32)));
+    region = n.body("body", node, arguments);
+    for (size_t i = 0; i < carried && !n.failed(); ++i) settle(n, state[i], region->results()[i + 1]->type(), changed);
+    if (n.failed() || changed) n.discard(node);
+    if (n.failed()) return;
+  }
+  const std::vector<Value *> results = region->results();
+  if (const Type &t = results[0]->type(); t.dtype() != DType::boolean) {
+    n.discard(node);
+    return void(n.fail("the body's condition is " + t.str()));
+  }
+  // Slices are as many as iterations: the trip count when nothing else ends the loop.
+  auto certainly = [&](const Value *v) {
+    const auto known = n.ints_of(v);
+    return known && known->size() == 1 && (*known)[0] != 0;
+  };
+  const bool runs_through =
+      (!condition || certainly(condition)) &&
+      (certainly(results[0]) || (condition && certainly(condition) && results[0] == region->argument(1)));
+  std::optional<Dim> count;
+  if (const auto known = trip ? n.dims_of(trip) : std::nullopt; known && known->size() == 1)
+    count = (*known)[0].is_constant() && (*known)[0].value() < 0 ? Dim(0) : (*known)[0];
+  const Dim iterations = count && runs_through ? *count : n.fresh_dim(count);
+  for (size_t i = 0; i < carried; ++i) node->result(i)->set_type(outside(n, state[i].type, mark));
+  for (size_t i = carried; i + 1 < outputs; ++i) {
+    std::optional<Type> type = stacked(n, results[i + 1]->type(), iterations, 0, mark);
+    if (!type) return n.discard(node);
+    node->result(i)->set_type(*type);
+  }
+  for (size_t i = 0; i < n.output_count(); ++i)
+    if (n.wants(i)) n.result(i, node->result(i));
+}
+
+// Inputs: initial states, then sequences. Body: (states..., slices...) -> (states..., slices...).
+void import_scan(NodeImport &n) {
+  if (n.version() < 9) return void(n.unsupported("Scan with a batch axis, before opset 9"));
+  const auto [inputs, outputs] = n.body_arity("body");
+  const int64_t sequences = n.integer("num_scan_inputs", 0);
+  if (sequences < 1 || sequences > int64_t(n.input_count()))
+    return void(n.fail("num_scan_inputs is " + std::to_string(sequences) + " of " + std::to_string(n.input_count()) +
+                       " inputs"));
+  const size_t states = n.input_count() - size_t(sequences);
+  if (inputs != n.input_count())
+    return void(
+        n.fail("the body has " + std::to_string(inputs) + " inputs, the node " + std::to_string(n.input_count())));
+  if (outputs < states || outputs < n.output_count())
+    return void(n.fail("the body has " + std::to_string(outputs) + " outputs"));
+  const size_t scans = outputs - states;
+  auto list = [&](std::string_view attribute, size_t length) {
+    std::vector<int64_t> values = n.ints(attribute);
+    if (!n.has(attribute)) values.assign(length, 0);
+    if (values.size() != length)
+      n.fail(std::string(attribute) + " has " + std::to_string(values.size()) + " values for " +
+             std::to_string(length));
+    return values;
+  };
+  std::vector<int64_t> input_axes = list("scan_input_axes", size_t(sequences)),
+                       input_reverse = list("scan_input_directions", size_t(sequences));
+  std::vector<int64_t> output_axes = list("scan_output_axes", scans),
+                       output_reverse = list("scan_output_directions", scans);
+  for (const auto *directions : {&input_reverse, &output_reverse})
+    for (int64_t d : *directions)
+      if (d != 0 && d != 1) n.fail("a direction is " + std::to_string(d));
+  if (n.failed()) return;
+
+  std::vector<Carried> state;
+  for (size_t i = 0; i < states; ++i) state.push_back({n.input(i)->type(), {}});
+  std::vector<Type> slices;
+  std::optional<Dim> length;
+  for (size_t i = 0; i < size_t(sequences); ++i) {
+    const Value *x = n.input(states + i);
+    if (!n.ranked(x)) return;
+    if (x->type().rank() == 0) return void(n.fail("a scan input is a scalar"));
+    input_axes[i] = n.axis(input_axes[i], x->type().rank());
+    if (n.failed()) return;
+    Shape shape = x->type().shape();
+    const Dim extent = shape[size_t(input_axes[i])];
+    if (length && length->is_constant() && extent.is_constant() && *length != extent)
+      return void(n.fail("scan inputs have " + length->str() + " and " + extent.str() + " slices"));
+    if (!length || extent.is_constant()) length = extent;
+    shape.erase(shape.begin() + input_axes[i]);
+    slices.push_back(Type::tensor(x->type().dtype(), std::move(shape)));
+  }
+
+  const int64_t mark = symbol_mark(n);
+  Node *node = nullptr;
+  Region *region = nullptr;
+  for (bool changed = true; changed;) {
+    changed = false;
+    std::vector<Type> arguments;
+    for (const Carried &c : state) arguments.push_back(c.type);
+    arguments.insert(arguments.end(), slices.begin(), slices.end());
+    node = n.create(Op::scan, n.inputs(),
+                    {{"inputs", sequences},
+                     {"input_axes", input_axes},
+                     {"input_reverse", input_reverse},
+                     {"output_axes", output_axes},
+                     {"output_reverse", output_reverse}},
+                    std::vector<Type>(outputs, Type::scalar(DType::f32)));
+    region = n.body("body", node, arguments);
+    for (size_t i = 0; i < states && !n.failed(); ++i) settle(n, state[i], region->results()[i]->type(), changed);
+    if (n.failed() || changed) n.discard(node);
+    if (n.failed()) return;
+  }
+  for (size_t i = 0; i < states; ++i) node->result(i)->set_type(outside(n, state[i].type, mark));
+  for (size_t i = 0; i < scans; ++i) {
+    const Type &slice = region->results()[states + i]->type();
+    if (slice.is_ranked()) output_axes[i] = n.axis(output_axes[i], slice.rank() + 1);
+    std::optional<Type> type = n.failed() ? std::nullopt : stacked(n, slice, *length, output_axes[i], mark);
+    if (!type) return n.discard(node);
+    node->result(states + i)->set_type(*type);
+  }
+  node->set("output_axes", output_axes);
+  for (size_t i = 0; i < n.output_count(); ++i)
+    if (n.wants(i)) n.result(i, node->result(i));
+}
+
+} // namespace cameo::frontend

@@ -1,0 +1,107 @@
+// Quantization: to integers and back, and the operators that compute on quantized tensors.
+#include "families.h"
+
+#include <cmath>
+
+namespace cameo::frontend {
+namespace {
+
+// A scale or zero point of one element is per tensor, whatever its rank.
+Value *per_tensor(NodeImport &n, Value *v) {
+  if (!v || n.failed() || !v->type().is_ranked() || v->type().rank() == 0 || !product(v->type().shape()).is(1))
+    return v;
+  return n.reshape(v, {});
+}
+
+bool scale_problem(NodeImport &n, const Value *scale) {
+  if (auto known = n.reals_of(scale))
+    for (double s : *known)
+      if (!(s > 0) || std::isinf(s)) n.fail("a scale is " + std::to_string(s) + "; scales must be finite and above 0");
+  return n.failed();
+}
+
+// `axis` and `block` where the scale has more than one element.
+Attributes grid(NodeImport &n, Value *x, Value *scale) {
+  Attributes attributes;
+  if (n.failed() || !n.ranked(x) || !n.ranked(scale) || scale->type().rank() == 0) return attributes;
+  const int64_t axis = n.integer("axis", 1), block = n.integer("block_size", 0);
+  attributes.emplace_back("axis", n.axis(axis, x->type().rank()));
+  if (block < 0) n.fail("block_size is " + std::to_string(block));
+  if (block > 0) attributes.emplace_back("block", block);
+  return attributes;
+}
+
+} // namespace
+
+void import_quantize(NodeImport &n) {
+  Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = per_tensor(n, n.input(2));
+  DType dtype = n.dtype("output_dtype", DType::u8);
+  if (n.version() >= 21 && n.integer("output_dtype", 0) == 0) dtype = DType::u8;
+  if (zero) {
+    if (n.version() >= 21 && n.integer("output_dtype", 0) != 0 && dtype != zero->type().dtype())
+      n.fail("output_dtype is " + std::string(name(dtype)) + ", the zero point " +
+             std::string(name(zero->type().dtype())));
+    dtype = zero->type().dtype();
+  }
+  if (scale_problem(n, scale)) return;
+  Attributes attributes = grid(n, x, scale);
+  if (n.failed()) return;
+  attributes.emplace_back("saturate", n.integer("saturate", 1) != 0);
+  // The division happens in `precision`, or in the type of the scale (x may be an integer or narrower).
+  DType compute = scale->type().dtype();
+  if (n.version() >= 23 && n.integer("precision", 0) != 0) compute = n.dtype("precision", compute);
+  if (auto wide = wide_compute(compute); wide && n.version() < 23) compute = *wide;
+  if (compute != x->type().dtype()) attributes.emplace_back("compute", compute);
+  n.result(n.make(Op::quantize, {x, scale, zero}, std::move(attributes), dtype));
+}
+
+void import_dequantize(NodeImport &n) {
+  Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = per_tensor(n, n.input(2));
+  if (scale_problem(n, scale)) return;
+  if (zero && zero->type().dtype() != x->type().dtype())
+    return void(n.fail("the zero point has another type than the input"));
+  Attributes attributes = grid(n, x, scale);
+  DType dtype = scale->type().dtype();
+  if (n.version() >= 23 && n.integer("output_dtype", 0) != 0) dtype = n.dtype("output_dtype", dtype);
+  n.result(n.make(Op::dequantize, {x, scale, zero}, std::move(attributes), dtype));
+}
+
+// scale = (max(x, 0) - min(x, 0)) / 255; zero = saturate(round(0 - min / scale)); y = quantize(x, scale, zero)
+void import_dynamic_quantize(NodeImport &n) {
+  Value *x = n.input(0);
+  if (!n.ranked(x)) return;
+  std::vector<int64_t> axes;
+  for (int64_t i = 0; i < x->type().rank(); ++i) axes.push_back(i);
+  auto f32 = [&](double v) { return n.scalar(DType::f32, v); };
+  Value *low = n.map(Fn::min, {n.reduce("min", x, axes, false), f32(0)});
+  Value *high = n.map(Fn::max, {n.reduce("max", x, axes, false), f32(0)});
+  Value *scale = n.map(Fn::div, {n.map(Fn::sub, {high, low}), f32(255)});
+  // All zero: the scale is 1, so that nothing is divided by 0.
+  Value *safe = n.map(Fn::select, {n.map(Fn::equal, {scale, f32(0)}), f32(1), scale});
+  Value *zero = n.map(Fn::round, {n.map(Fn::clip, {n.map(Fn::div, {n.map(Fn::neg, {low}), safe}), f32(0), f32(255)})});
+  zero = n.cast(zero, DType::u8);
+  n.result(0, n.make(Op::quantize, {x, safe, zero}, {{"saturate", true}}));
+  if (n.wants(1)) n.result(1, scale);
+  if (n.wants(2)) n.result(2, zero);
+}
+
+// x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias: y = quantize((conv + bias) * (x_scale * w_scale), y_scale, y_zero)
+void import_qlinear_conv(NodeImport &n) {
+  Value *x = n.input(0), *w = n.input(3);
+  if (!n.ranked(x) || !n.ranked(w)) return;
+  import_conv_integer_with(n, x, w, per_tensor(n, n.input(2)), per_tensor(n, n.input(5)), [&](Value *acc) -> Value * {
+    const int rank = acc->type().rank();
+    auto channels = [&](Value *v) { // [m] along axis 1
+      if (!v || n.failed() || !v->type().is_ranked() || v->type().rank() != 1) return v;
+      Shape shape(size_t(rank) - 1, Dim(1));
+      shape[0] = v->type().dim(0);
+      return n.reshape(v, std::move(shape));
+    };
+    if (n.has(8)) acc = n.map(Fn::add, {acc, channels(n.input(8))});
+    Value *scale = n.map(Fn::mul, {per_tensor(n, n.input(1)), channels(per_tensor(n, n.input(4)))});
+    Value *y = n.map(Fn::mul, {n.cast(acc, DType::f32), scale});
+    return n.make(Op::quantize, {y, per_tensor(n, n.input(6)), per_tensor(n, n.input(7))}, {{"saturate", true}});
+  });
+}
+
+} // namespace cameo::frontend

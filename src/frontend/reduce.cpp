@@ -1,0 +1,132 @@
+// Reductions, extremes, running sums and softmax.
+#include "families.h"
+
+#include <numeric>
+
+namespace cameo::frontend {
+namespace {
+
+struct Row {
+  std::string_view op, fn;
+  int axes_input_since; ///< the version from which the axes are an input
+};
+constexpr Row kRows[] = {
+    {"ReduceSum", "sum", 13},        {"ReduceMean", "mean", 18},
+    {"ReduceProd", "product", 18},   {"ReduceMax", "max", 18},
+    {"ReduceMin", "min", 18},        {"ReduceL1", "l1", 18},
+    {"ReduceL2", "l2", 18},          {"ReduceSumSquare", "sum_square", 18},
+    {"ReduceLogSum", "log_sum", 18}, {"ReduceLogSumExp", "log_sum_exp", 18},
+};
+
+} // namespace
+
+void import_reduce(NodeImport &n) {
+  Value *x = n.input(0);
+  if (!n.ranked(x)) return;
+  const Row *row = nullptr;
+  for (const Row &r : kRows)
+    if (r.op == n.op()) row = &r;
+  CAMEO_CHECK(row, "no reduction " + std::string(n.op()));
+  std::vector<int64_t> axes;
+  bool none = false;
+  if (n.version() < row->axes_input_since) {
+    axes = n.ints("axes");
+  } else {
+    if (n.has(1)) axes = n.need_ints(n.input(1), "axes");
+    none = axes.empty() && n.integer("noop_with_empty_axes", 0) != 0;
+  }
+  if (n.failed()) return;
+  if (none) return n.result(x);
+  const int64_t rank = x->type().rank();
+  if (axes.empty()) {
+    axes.resize(size_t(rank));
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  axes = n.axes(std::move(axes), rank);
+  const bool keepdims = n.flag("keepdims");
+  if (n.failed()) return;
+  // Extremes of bools are the logical functions.
+  const DType dtype = x->type().dtype();
+  if (dtype == DType::boolean) {
+    Value *y = n.reduce(std::string(row->fn), n.cast(x, DType::u8), axes, keepdims);
+    return n.result(n.cast(y, DType::boolean));
+  }
+  n.result(n.reduce(std::string(row->fn), x, std::move(axes), keepdims));
+}
+
+void import_arg_reduce(NodeImport &n) {
+  Value *x = n.input(0);
+  if (!n.ranked(x)) return;
+  const int64_t axis = n.axis(n.integer("axis"), x->type().rank());
+  n.result(n.make(Op::arg_reduce, {x},
+                  {{"fn", std::string(n.op() == "ArgMax" ? "max" : "min")},
+                   {"axis", axis},
+                   {"keepdims", n.flag("keepdims")},
+                   {"select_last", n.integer("select_last_index", 0) != 0}}));
+}
+
+void import_cumulative(NodeImport &n) {
+  Value *x = n.input(0);
+  if (!n.ranked(x)) return;
+  const std::vector<int64_t> given = n.need_ints(n.input(1), "an axis");
+  if (n.failed()) return;
+  if (given.size() != 1) return void(n.fail("the axis is not one number"));
+  const int64_t axis = n.axis(given[0], x->type().rank());
+  n.result(n.make(Op::cumulative, {x},
+                  {{"fn", std::string(n.op() == "CumSum" ? "sum" : "product")},
+                   {"axis", axis},
+                   {"exclusive", n.flag("exclusive")},
+                   {"reverse", n.flag("reverse")}}));
+}
+
+namespace {
+
+// Before opset 13 the axes from `axis` on count as one.
+struct Flat {
+  Value *x = nullptr;
+  int64_t axis = 0;
+  Shape shape; ///< to go back to
+};
+Flat flatten_before_13(NodeImport &n) {
+  Flat f;
+  Value *x = n.input(0);
+  if (!n.ranked(x)) return f;
+  const int64_t rank = x->type().rank();
+  f.shape = x->type().shape();
+  f.axis = n.axis(n.integer("axis"), std::max<int64_t>(rank, 1));
+  f.x = x;
+  if (n.failed()) return f;
+  if (rank == 0) {
+    f.x = n.reshape(x, {1});
+    f.axis = 0;
+  } else if (n.version() < 13 && f.axis != rank - 1) {
+    Dim outer = 1, inner = 1;
+    for (int64_t i = 0; i < rank; ++i) (i < f.axis ? outer : inner) *= f.shape[size_t(i)];
+    f.x = n.reshape(x, {outer, inner});
+    f.axis = 1;
+  }
+  return f;
+}
+
+} // namespace
+
+void import_softmax(NodeImport &n) {
+  const Flat f = flatten_before_13(n);
+  if (n.failed() || !f.x) return;
+  Value *y = n.make(Op::softmax, {f.x},
+                    with_compute({{"axis", f.axis}, {"log", n.op() == "LogSoftmax"}}, f.x->type().dtype()));
+  n.result(n.reshape(y, f.shape));
+}
+
+// 1 at the first maximum of the axis, 0 elsewhere.
+void import_hardmax(NodeImport &n) {
+  const Flat f = flatten_before_13(n);
+  if (n.failed() || !f.x) return;
+  Value *best = n.make(Op::arg_reduce, {f.x},
+                       {{"fn", std::string("max")}, {"axis", f.axis}, {"keepdims", true}, {"select_last", false}});
+  if (n.failed()) return;
+  Value *index = n.make_typed(Op::iota, {}, {{"axis", f.axis}}, Type::tensor(DType::i64, f.x->type().shape()));
+  n.result(n.reshape(n.cast(n.map(Fn::equal, {index, best}), f.x->type().dtype()), f.shape));
+}
+
+} // namespace cameo::frontend

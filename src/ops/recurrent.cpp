@@ -1,0 +1,71 @@
+// Recurrent networks and attention.
+#include "rules.h"
+
+namespace cameo::ops {
+
+using namespace graph;
+
+// q: [b, h, s, e], k: [b, g, t, e], v: [b, g, t, u] with g dividing h; y: [b, h, s, u]. Past keys and values come before k and v.
+Inferred infer_attention(InferContext &c) {
+  for (size_t i = 0; i < 3; ++i) {
+    if (!c.type(i).is_ranked()) return Inferred::wrong("the rank of an operand is not known");
+    if (c.type(i).rank() != 4) return Inferred::wrong("operands must have rank 4 here");
+  }
+  const Type &q = c.type(0), &k = c.type(1), &v = c.type(2);
+  Dim total = k.dim(2);
+  if (c.operand(4)) total = c.type(4).dim(2) + total;
+  if (!may_be_equal(q.dim(0), k.dim(0)) || !may_be_equal(q.dim(3), k.dim(3)) || !may_be_equal(k.dim(1), v.dim(1)) ||
+      !may_be_equal(k.dim(2), v.dim(2)))
+    return Inferred::wrong("shapes of query " + shape_text(q.shape()) + ", key " + shape_text(k.shape()) +
+                           " and value " + shape_text(v.shape()) + " do not fit");
+  if (q.dim(1).is_constant() && k.dim(1).is_constant() && (k.dim(1).is(0) || q.dim(1).value() % k.dim(1).value() != 0))
+    return Inferred::wrong(k.dim(1).str() + " key heads do not divide " + q.dim(1).str() + " query heads");
+  std::vector<Type> types = {Type::tensor(q.dtype(), {q.dim(0), q.dim(1), q.dim(2), v.dim(3)})};
+  if (c.wants(1)) types.push_back(Type::tensor(k.dtype(), {k.dim(0), k.dim(1), total, k.dim(3)}));
+  if (c.wants(2)) types.push_back(Type::tensor(v.dtype(), {v.dim(0), v.dim(1), total, v.dim(3)}));
+  if (c.wants(3)) types.push_back(Type::tensor(q.dtype(), {q.dim(0), q.dim(1), q.dim(2), total}));
+  return types;
+}
+
+// x: [seq, batch, input], w: [dirs, gates * hidden, input], r: [dirs, gates * hidden, hidden], b: [dirs, 2 * gates * hidden].
+Inferred infer_rnn(InferContext &c) {
+  const Type &x = c.type(0), &w = c.type(1), &r = c.type(2);
+  for (size_t i = 0; i < 3; ++i)
+    if (!c.type(i).is_ranked())
+      return Inferred::wrong("the rank of an operand is not known");
+    else if (c.type(i).rank() != 3)
+      return Inferred::wrong("x, w and r must have rank 3");
+  const std::string_view kind = c.word("kind");
+  const int64_t gates = kind == "lstm" ? 4 : kind == "gru" ? 3 : 1, hidden = c.integer("hidden");
+  const int64_t directions = c.word("direction") == "bidirectional" ? 2 : 1;
+  if (hidden < 1 || hidden > INT32_MAX) return Inferred::wrong("hidden size " + std::to_string(hidden));
+  const Dim batch = x.dim(1);
+  struct Wanted {
+    size_t operand;
+    const char *name;
+    Shape shape;
+  };
+  const Wanted wanted[] = {{1, "w", {directions, gates * hidden, x.dim(2)}},
+                           {2, "r", {directions, gates * hidden, hidden}},
+                           {3, "b", {directions, 2 * gates * hidden}},
+                           {4, "sequence_lens", {batch}},
+                           {5, "initial_h", {directions, batch, hidden}},
+                           {6, "initial_c", {directions, batch, hidden}},
+                           {7, "p", {directions, 3 * hidden}}};
+  for (const Wanted &want : wanted) {
+    if (!c.operand(want.operand) || !c.type(want.operand).is_ranked()) continue;
+    const Shape &shape = c.type(want.operand).shape();
+    bool fits = shape.size() == want.shape.size();
+    for (size_t i = 0; fits && i < shape.size(); ++i) fits = may_be_equal(shape[i], want.shape[i]);
+    if (!fits)
+      return Inferred::wrong(std::string(want.name) + " has shape " + shape_text(shape) + " where " +
+                             shape_text(want.shape) + " is needed");
+  }
+  (void)w, (void)r;
+  std::vector<Type> types = {Type::tensor(x.dtype(), {x.dim(0), directions, batch, hidden})};
+  for (size_t i = 1; i <= 2; ++i)
+    if (c.wants(i)) types.push_back(Type::tensor(x.dtype(), {directions, batch, hidden}));
+  return types;
+}
+
+} // namespace cameo::ops
