@@ -12,12 +12,14 @@ using loop::Opcode;
 using loop::Value;
 
 void FunctionEmitter::flatten(const Affine &affine, int64_t scale, Address &into) {
-  auto times = [](int64_t a, int64_t b) { return int64_t(uint64_t(a) * uint64_t(b)); }; // wraps, as the code would
-  into.constant += times(affine.constant, scale);
+  // Everything wraps, as the code would.
+  auto times = [](int64_t a, int64_t b) { return int64_t(uint64_t(a) * uint64_t(b)); };
+  auto add = [&](int64_t a) { into.constant = int64_t(uint64_t(into.constant) + uint64_t(a)); };
+  add(times(affine.constant, scale));
   for (auto [v, coefficient] : affine.terms) {
     const loop::Op *definition = definitions_[v.id];
     if (auto known = constant(v))
-      into.constant += times(*known, times(coefficient, scale));
+      add(times(*known, times(coefficient, scale)));
     else if (definition && definition->code == Opcode::index)
       flatten(definition->address, times(coefficient, scale), into);
     else
@@ -45,7 +47,7 @@ llvm::Value *FunctionEmitter::sum(const Address &address) {
   for (auto [v, coefficient] : address.terms) {
     auto same = std::find_if(terms.begin(), terms.end(), [v = v](const auto &t) { return t.first == v; });
     if (same != terms.end())
-      same->second += coefficient;
+      same->second = int64_t(uint64_t(same->second) + uint64_t(coefficient));
     else
       terms.emplace_back(v, coefficient);
   }

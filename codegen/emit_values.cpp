@@ -311,23 +311,33 @@ llvm::Value *FunctionEmitter::emit_cast(const loop::Op &op, llvm::Value *a) {
   }
 }
 
-// A tree over halves: lane i with lane i + N/2, then N/4, ...
+// A tree over halves: lane i with lane i + N/2, then N/4, ... For the extrema of floats the steps leave NaN aside, which is
+// tested once, beside the tree: half the latency.
 llvm::Value *FunctionEmitter::emit_reduce(const loop::Op &op, llvm::Value *a) {
   loop::Type type = in_.type(op.results[0]);
-  Opcode combine = op.code == Opcode::reduce_add   ? Opcode::add
-                   : op.code == Opcode::reduce_min ? Opcode::min
-                                                   : Opcode::max;
+  bool extremum = op.code != Opcode::reduce_add && loop::is_float(type.scalar);
+  auto combine = [&](llvm::Value *low, llvm::Value *high) {
+    if (op.code == Opcode::reduce_add) return emit_binary(Opcode::add, type, low, high);
+    bool maximum = op.code == Opcode::reduce_max;
+    if (!extremum) return emit_binary(maximum ? Opcode::max : Opcode::min, type, low, high);
+    llvm::Value *wins = maximum ? builder_.CreateFCmpOGT(high, low) : builder_.CreateFCmpOLT(high, low);
+    return builder_.CreateSelect(wins, high, low);
+  };
+  llvm::Value *all = a;
   int lanes = in_.type(op.operands[0]).lanes;
+  if (lanes == 1) return a;
   for (; lanes > 2; lanes /= 2) {
     std::vector<int> low(size_t(lanes / 2)), high(size_t(lanes / 2));
     for (int i = 0; i < lanes / 2; ++i) {
       low[size_t(i)] = i;
       high[size_t(i)] = i + lanes / 2;
     }
-    a = emit_binary(combine, type, builder_.CreateShuffleVector(a, low), builder_.CreateShuffleVector(a, high));
+    a = combine(builder_.CreateShuffleVector(a, low), builder_.CreateShuffleVector(a, high));
   }
-  if (lanes == 1) return a;
-  return emit_binary(combine, type, builder_.CreateExtractElement(a, uint64_t{0}), builder_.CreateExtractElement(a, 1));
+  a = combine(builder_.CreateExtractElement(a, uint64_t{0}), builder_.CreateExtractElement(a, 1));
+  if (!extremum) return a;
+  llvm::Value *any_nan = builder_.CreateOrReduce(builder_.CreateFCmpUNO(all, all));
+  return builder_.CreateSelect(any_nan, llvm::ConstantFP::getNaN(a->getType()), a);
 }
 
 } // namespace cameo::codegen

@@ -26,6 +26,7 @@
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 
 #include <mutex>
+#include <new>
 
 namespace cameo::codegen {
 
@@ -38,6 +39,7 @@ void initialize_llvm() {
     LLVMInitializeX86AsmPrinter();
     llvm::install_fatal_error_handler(
         [](void *, const char *reason, bool) { throw InternalError(std::string("LLVM: ") + reason); });
+    llvm::install_bad_alloc_error_handler([](void *, const char *, bool) { throw std::bad_alloc(); });
   });
 }
 

@@ -162,6 +162,95 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+/// The same of u8 x s8 products: four to an i32 lane, weights packed [K/4][width][4].
+loop::Module dot_kernel(int rows, int vectors, int lanes) {
+  loop::Module module;
+  Builder b(module, "tile");
+  b.function().exported = true;
+  Value a = b.buffer_param("a", Scalar::i8, true), panel = b.buffer_param("panel", Scalar::i8, true, true, -1, 64);
+  Value c = b.buffer_param("c", Scalar::i32, false);
+  Type vector{Scalar::i32, lanes};
+  Value words = b.view(a, 0, Scalar::i32), weights = b.view(panel, 0, Scalar::i32);
+  std::vector<Value> inits(size_t(rows * vectors), b.constant_int(vector, 0));
+  auto sums =
+      b.for_loop(b.index_constant(0), b.index_constant(192), 4, inits, [&](Value k, std::span<const Value> values) {
+        std::vector<Value> acc(values.begin(), values.end());
+        for (int u = 0; u < 4; ++u) {
+          std::vector<Value> w;
+          for (int v = 0; v < vectors; ++v)
+            w.push_back(b.load(weights, (Affine(k) + u) * (vectors * lanes) + v * lanes, lanes));
+          for (int i = 0; i < rows; ++i) {
+            Value x = b.broadcast(b.load(words, Affine(k) + (i * 192 + u)), lanes);
+            for (int v = 0; v < vectors; ++v)
+              acc[size_t(i * vectors + v)] =
+                  b.target("vpdpbusd", vector, {acc[size_t(i * vectors + v)], x, w[size_t(v)]});
+          }
+        }
+        return acc;
+      });
+  for (int i = 0; i < rows; ++i)
+    for (int v = 0; v < vectors; ++v) b.store(sums[size_t(i * vectors + v)], c, i * 3072 + v * lanes);
+  b.finish();
+  return module;
+}
+
+TEST(Assembly, DotTilesDoNotSpill) {
+  for (auto [cpu, rows, vectors, lanes, reg] :
+       {TileCase{"x86-64-v4-vnni", 14, 2, 16, "zmm"}, TileCase{"sapphirerapids", 12, 2, 16, "zmm"},
+        TileCase{"znver5", 14, 2, 16, "zmm"}, TileCase{"znver5", 8, 3, 16, "zmm"},
+        TileCase{"cascadelake", 6, 4, 16, "zmm"}, TileCase{"alderlake", 6, 2, 8, "ymm"}}) {
+    Lines lines = function_lines(assembly(dot_kernel(rows, vectors, lanes), cpu), "tile");
+    SCOPED_TRACE(cpu + text(lines));
+    auto loops = innermost_loops(lines);
+    ASSERT_EQ(loops.size(), 1u);
+    EXPECT_EQ(count(lines, std::string("%") + reg + ".*\\(%r[sb]p|\\(%r[sb]p.*%" + reg), 0);
+    EXPECT_EQ(count(loops[0], std::string("vpdpbusd\t.*%") + reg), 4 * rows * vectors);
+    EXPECT_EQ(count(loops[0], "vpbroadcastd\t"), 4 * rows);
+  }
+}
+
+// Accumulators carried through three nested loops, as in a convolution: they never leave their registers.
+TEST(Assembly, AccumulatorsOfNestedLoopsStayInRegisters) {
+  for (const char *cpu : {"skylake-avx512", "znver5"}) {
+    constexpr int kPixels = 14, kVectors = 2, kLanes = 16, kChannels = 64, kWidth = 58;
+    loop::Module module;
+    Builder b(module, "conv");
+    b.function().exported = true;
+    Value x = b.buffer_param("x", Scalar::f32, true), w = b.buffer_param("w", Scalar::f32, true, true, -1, 64),
+          y = b.buffer_param("y", Scalar::f32, false);
+    std::vector<Value> inits(kPixels * kVectors, b.constant({Scalar::f32, kLanes}, 0));
+    auto nest = [&](int64_t extent, int64_t step, std::span<const Value> values, const Builder::LoopBody &body) {
+      return b.for_loop(b.index_constant(0), b.index_constant(extent), step, {values.begin(), values.end()}, body);
+    };
+    auto sums = nest(3, 1, inits, [&](Value ky, std::span<const Value> rows) {
+      return nest(3, 1, rows, [&](Value kx, std::span<const Value> columns) {
+        return nest(kChannels, 2, columns, [&](Value c, std::span<const Value> values) {
+          std::vector<Value> acc(values.begin(), values.end());
+          for (int u = 0; u < 2; ++u) {
+            Affine tap = (Affine(ky) * 3 + kx) * kChannels + c + u;
+            Value weights[kVectors] = {b.load(w, tap * (kVectors * kLanes), kLanes),
+                                       b.load(w, tap * (kVectors * kLanes) + kLanes, kLanes)};
+            for (int i = 0; i < kPixels; ++i) {
+              Value pixel = b.broadcast(
+                  b.load(x, Affine(ky) * (kWidth * kChannels) + (Affine(kx) + i) * kChannels + c + u), kLanes);
+              for (int v = 0; v < kVectors; ++v)
+                acc[size_t(i * kVectors + v)] = b.muladd(pixel, weights[v], acc[size_t(i * kVectors + v)]);
+            }
+          }
+          return acc;
+        });
+      });
+    });
+    for (int i = 0; i < kPixels * kVectors; ++i) b.store(sums[size_t(i)], y, i * kLanes);
+    b.finish();
+    Lines lines = function_lines(assembly(module, cpu), "conv");
+    SCOPED_TRACE(cpu + text(lines));
+    EXPECT_EQ(count(lines, "zmm.*\\(%r[sb]p|\\(%r[sb]p.*zmm"), 0);
+    EXPECT_EQ(count(lines, "vmov[ua]ps\t%zmm[0-9]+, %zmm[0-9]+"), 0) << "copies of accumulators";
+    EXPECT_EQ(count(lines, "vfmadd"), 2 * kPixels * kVectors);
+  }
+}
+
 // Terms of outer loops are added outside: the inner loop has its load, its store and one induction.
 TEST(Assembly, InnerLoopsComputeNoAddresses) {
   loop::Module module = parse(R"(

@@ -260,6 +260,23 @@ TEST(Objects, AFaultInOnePieceIsThrownHere) {
   EXPECT_THROW((void)compile_chunks(module, target, Emit::object, options), InternalError);
 }
 
+// LLVM meets an instruction that the CPU does not have: its fatal error arrives as ours, in whichever thread, and the next
+// compilation works.
+TEST(Objects, FatalErrorsOfLlvmAreInternalErrors) {
+  loop::Target target = resolve_targets("x86-64-v3")->at(0);
+  target.dot_u8s8 = true; // a lie
+  loop::Module module = parse("func @a() exported {\n  return\n}\nfunc @b(%x: i32x8) -> i32x8 exported {\n"
+                              "  %y = target \"vpdpbusd\"(%x, %x, %x) : i32x8\n  return %y\n}\n");
+  Options options;
+  options.chunk_ops = 1;
+  options.jobs = 2;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    EXPECT_THROW((void)compile(module, target, Emit::object), InternalError);
+    EXPECT_THROW((void)compile_chunks(module, target, Emit::object, options), InternalError);
+    EXPECT_TRUE(compile(parse(kCalls), target, Emit::object).ok());
+  }
+}
+
 TEST(Loading, RefusesWhatThisMachineCannotRun) {
   loop::Target target = resolve_targets("knl")->at(0);
   target.features = "+avx512fp16,+avxvnniint8,+avxneconvert,+sse4a"; // no machine has them all
