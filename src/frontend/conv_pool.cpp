@@ -23,6 +23,11 @@ std::vector<int64_t> list_of(NodeImport &n, std::string_view attribute, size_t l
   return list;
 }
 
+// Not every operator with pads has the attribute.
+std::string auto_pad(NodeImport &n) {
+  return n.defines("auto_pad") ? n.word("auto_pad", {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"}) : "NOTSET";
+}
+
 // floor((x + pads - ((kernel - 1) * dilation + 1)) / stride) + 1 when SAME pads: ceil(x / stride).
 Window window_of(NodeImport &n, const Shape &x, std::vector<int64_t> kernel) {
   Window w;
@@ -44,7 +49,7 @@ Window window_of(NodeImport &n, const Shape &x, std::vector<int64_t> kernel) {
     if (pad < 0 || pad > INT32_MAX) n.fail("pad " + std::to_string(pad));
   if (n.failed()) return w;
   w.pads.assign(pads.begin(), pads.end());
-  const std::string mode = n.word("auto_pad", {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"});
+  const std::string mode = auto_pad(n);
   if (mode == "VALID") w.pads.assign(2 * spatial, Dim(0));
   w.same = mode[0] == 'S';
   for (size_t i = 0; w.same && i < spatial; ++i) {
@@ -130,7 +135,7 @@ void import_conv_transpose(NodeImport &n) {
   if (n.failed()) return;
   Window w = window_of(n, shape, std::move(kernel));
   const std::vector<int64_t> extra = list_of(n, "output_padding", spatial, 0);
-  const std::string mode = n.word("auto_pad", {"NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"});
+  const std::string mode = auto_pad(n);
   if (!w.ok || n.failed()) return;
   for (size_t i = 0; i < spatial; ++i)
     if (extra[i] < 0 || extra[i] > INT32_MAX) return void(n.fail("output_padding " + std::to_string(extra[i])));

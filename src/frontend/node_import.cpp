@@ -70,6 +70,8 @@ const OpAttribute *NodeImport::schema(std::string_view attribute) const {
 
 bool NodeImport::has(std::string_view attribute) const { return find(attribute) != nullptr; }
 
+bool NodeImport::defines(std::string_view attribute) const { return schema(attribute) != nullptr; }
+
 namespace {
 template <class T> T parse_number(std::string_view text) {
   T value{};

@@ -69,7 +69,8 @@ public:
   void result(size_t i, Value *value);
 
   // Attributes, with the defaults of the op table.
-  bool has(std::string_view attribute) const;
+  bool has(std::string_view attribute) const;     ///< given by the node
+  bool defines(std::string_view attribute) const; ///< this version of the operator has it
   int64_t integer(std::string_view attribute, std::optional<int64_t> otherwise = {});
   double real(std::string_view attribute, std::optional<double> otherwise = {});
   bool flag(std::string_view attribute) { return integer(attribute, 0) != 0; }

@@ -35,12 +35,13 @@ Attributes grid(NodeImport &n, Value *x, Value *scale) {
 
 void import_quantize(NodeImport &n) {
   Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = per_tensor(n, n.input(2));
-  DType dtype = n.dtype("output_dtype", DType::u8);
-  if (n.version() >= 21 && n.integer("output_dtype", 0) == 0) dtype = DType::u8;
-  if (zero) {
-    if (n.version() >= 21 && n.integer("output_dtype", 0) != 0 && dtype != zero->type().dtype())
+  DType dtype = DType::u8;
+  if (n.integer("output_dtype", 0) != 0) { // 0: not said
+    dtype = n.dtype("output_dtype", DType::u8);
+    if (zero && dtype != zero->type().dtype())
       n.fail("output_dtype is " + std::string(name(dtype)) + ", the zero point " +
              std::string(name(zero->type().dtype())));
+  } else if (zero) {
     dtype = zero->type().dtype();
   }
   if (scale_problem(n, scale)) return;

@@ -40,6 +40,18 @@ std::optional<SmallTensor> from_constant(const ConstantData &data) {
 std::optional<SmallTensor> small_value(const Value *value) {
   if (!value) return std::nullopt;
   if (const ConstantData *data = value->constant()) return from_constant(*data);
+  // No elements: known without looking.
+  if (value->type().is_ranked() && value->type().elements().is(0)) {
+    const std::optional<std::vector<int64_t>> dims = value->type().static_shape();
+    const DType dtype = value->type().dtype();
+    if (dims && (is_small_int(dtype) || is_small_float(dtype))) {
+      SmallTensor none;
+      none.dtype = dtype;
+      none.dims = *dims;
+      none.is_real = is_small_float(dtype);
+      return none;
+    }
+  }
   const Node *node = value->producer();
   if (!node) return std::nullopt;
   switch (node->op()) {
