@@ -197,6 +197,14 @@ std::string Folder::write(const std::string &name, const std::string &bytes) con
   return file;
 }
 
+void Folder::run(const std::string &name, const std::function<void(const CameoModel &)> &use) const {
+  void *handle = dlopen(path(name).c_str(), RTLD_NOW);
+  ASSERT_NE(handle, nullptr) << dlerror();
+  auto describe = reinterpret_cast<const CameoModel *(*)()>(dlsym(handle, "axpb_describe"));
+  use(*describe());
+  dlclose(handle);
+}
+
 std::string build(const ArtefactSpec &spec, ArtefactKind kind, const ArtefactOptions &options) {
   auto artefact = build_artefact(spec, kind, options);
   if (!artefact) {

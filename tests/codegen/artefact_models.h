@@ -6,6 +6,7 @@
 #include "cameo/codegen/codegen.h"
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,8 @@ public:
   std::string path(const std::string &name) const { return path_ + "/" + name; }
   /// Writes the bytes and returns the file's name.
   std::string write(const std::string &name, const std::string &bytes) const;
+  /// Loads the library of that name, calls use(its model) and unloads it.
+  void run(const std::string &name, const std::function<void(const CameoModel &)> &use) const;
 
 private:
   std::string path_;
