@@ -67,7 +67,8 @@ TEST(TextLexer, LongLinesAreCutAroundTheColumn) {
 
 TEST(TextLexer, RealsAndNamesReadBack) {
   for (double value : {0.0, -0.0, 1.0, 0.1, 1e300, -5e-324, std::numeric_limits<double>::max(), HUGE_VAL, -HUGE_VAL}) {
-    TextLexer lexer(real_text(value), "t");
+    std::string text = real_text(value);
+    TextLexer lexer(text, "t");
     double back = lexer.real("a number");
     EXPECT_TRUE(back == value && std::signbit(back) == std::signbit(value)) << value;
   }
