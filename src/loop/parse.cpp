@@ -459,8 +459,8 @@ private:
     op.integer = lex_.accept("step") ? lex_.integer("step", 1) : 1;
     op.flag = lex_.accept("certain");
     Block body;
-    body.args.push_back(define(iv, kIndex));
     parse_iters(op, body);
+    body.args.insert(body.args.begin(), define(iv, kIndex)); // not visible to the initial values
     parse_block(body, true);
     if (lex_.failed()) return {};
     std::vector<Type> types = types_of(std::span<const Value>(body.args).subspan(1));

@@ -121,13 +121,14 @@ private:
     if (param.size != -1) out_.append(" size ").append(std::to_string(param.size));
   }
 
-  // " { ... }" of a function, or of an operation that stands at `depth`. A yield of nothing goes without saying.
+  // " { ... }" of a function, or of an operation that stands at `depth`. A region's yield of nothing goes without saying.
   void print_block(const Block &block, int depth) {
     out_ += " {\n";
-    for (const Op &op : block.ops) {
-      if (op.code == Opcode::yield && op.operands.empty() && &op == &block.ops.back()) continue;
-      print_op(op, depth + 1);
-    }
+    auto is_yield = [](const Op &op) { return op.code == Opcode::yield; };
+    std::span<const Op> ops = block.ops;
+    bool implied = depth > 0 && !ops.empty() && is_yield(ops.back()) && ops.back().operands.empty() &&
+                   (ops.size() == 1 || !is_yield(ops[ops.size() - 2]));
+    for (const Op &op : implied ? ops.first(ops.size() - 1) : ops) print_op(op, depth + 1);
     out_.append(static_cast<size_t>(depth) * 2, ' ').append("}");
   }
 
