@@ -1,7 +1,7 @@
 // Constant data: sizes checked once at construction, elements decoded one at a time, content compared and hashed as bytes.
 #include "cameo/ir/constant.h"
 
-#include "cameo/support/float_format.h"
+#include "cameo/support/half.h"
 #include "cameo/support/tensor.h"
 
 #include <cmath>
@@ -11,29 +11,12 @@ namespace cameo::graph {
 
 namespace {
 
+constexpr Narrowing kUnsaturated = {false, ScaleRounding::nearest};
+
 int64_t checked_count(const std::vector<int64_t> &dims) {
   auto count = element_count(dims);
   CAMEO_CHECK(count, "dims of a constant overflow or are negative");
   return *count;
-}
-
-uint64_t load_bits(std::span<const std::byte> bytes, int width, int64_t i) {
-  uint64_t value = 0;
-  if (width >= 8) {
-    std::memcpy(&value, bytes.data() + i * (width / 8), static_cast<size_t>(width / 8));
-  } else {
-    auto byte = static_cast<uint64_t>(bytes[static_cast<size_t>(i * width / 8)]);
-    value = (byte >> (i * width % 8)) & ((uint64_t{1} << width) - 1);
-  }
-  return value;
-}
-
-void store_bits(std::span<std::byte> bytes, int width, int64_t i, uint64_t value) {
-  if (width >= 8)
-    std::memcpy(bytes.data() + i * (width / 8), &value, static_cast<size_t>(width / 8));
-  else
-    bytes[static_cast<size_t>(i * width / 8)] |=
-        static_cast<std::byte>((value & ((uint64_t{1} << width) - 1)) << (i * width % 8));
 }
 
 std::vector<std::byte> zeros(DType dtype, int64_t count) {
@@ -103,11 +86,11 @@ Constant ConstantData::of(DType dtype, std::vector<int64_t> dims, std::span<cons
   }
   std::vector<std::byte> bytes = zeros(dtype, static_cast<int64_t>(values.size()));
   for (size_t i = 0; i < values.size(); ++i) {
-    uint64_t pattern = encode_float(dtype, values[i]);
-    double back = decode_float(dtype, pattern);
+    uint64_t pattern = encode(dtype, values[i], kUnsaturated);
+    double back = decode(dtype, pattern);
     CAMEO_CHECK(back == values[i] || (std::isnan(back) && std::isnan(values[i])),
                 std::string(name(dtype)) + " cannot hold " + std::to_string(values[i]));
-    store_bits(bytes, bits(dtype), static_cast<int64_t>(i), pattern);
+    store_element(bytes.data(), dtype, static_cast<int64_t>(i), pattern);
   }
   return own(dtype, std::move(dims), std::move(bytes));
 }
@@ -116,7 +99,7 @@ Constant ConstantData::of_rounded(DType dtype, std::vector<int64_t> dims, std::s
   CAMEO_CHECK(is_float(dtype), "rounded constant of " + std::string(name(dtype)));
   std::vector<std::byte> bytes = zeros(dtype, static_cast<int64_t>(values.size()));
   for (size_t i = 0; i < values.size(); ++i)
-    store_bits(bytes, bits(dtype), static_cast<int64_t>(i), encode_float(dtype, values[i]));
+    store_element(bytes.data(), dtype, static_cast<int64_t>(i), encode(dtype, values[i], kUnsaturated));
   return own(dtype, std::move(dims), std::move(bytes));
 }
 
@@ -129,7 +112,7 @@ Constant ConstantData::of_ints(DType dtype, std::vector<int64_t> dims, std::span
   std::vector<std::byte> bytes = zeros(dtype, static_cast<int64_t>(values.size()));
   for (size_t i = 0; i < values.size(); ++i) {
     CAMEO_CHECK(fits(dtype, values[i]), std::string(name(dtype)) + " cannot hold " + std::to_string(values[i]));
-    store_bits(bytes, bits(dtype), static_cast<int64_t>(i), static_cast<uint64_t>(values[i]));
+    store_element(bytes.data(), dtype, static_cast<int64_t>(i), static_cast<uint64_t>(values[i]));
   }
   return own(dtype, std::move(dims), std::move(bytes));
 }
@@ -146,16 +129,16 @@ const std::vector<std::string> &ConstantData::string_values() const {
 
 uint64_t ConstantData::bits_at(int64_t i) const {
   CAMEO_CHECK(i >= 0 && i < count_ && dtype_ != DType::string && bits(dtype_) <= 64, "element of a constant");
-  return load_bits(bytes(), bits(dtype_), i);
+  return load_element(bytes().data(), dtype_, i);
 }
 
 double ConstantData::as_double(int64_t i) const {
   if (dtype_ == DType::c64 || dtype_ == DType::c128) {
     CAMEO_CHECK(i >= 0 && i < count_, "element of a constant");
-    const int width = bits(dtype_) / 2;
-    return decode_float(width == 32 ? DType::f32 : DType::f64, load_bits(bytes(), width, 2 * i));
+    const DType part = dtype_ == DType::c64 ? DType::f32 : DType::f64;
+    return decode(part, load_element(bytes().data(), part, 2 * i));
   }
-  if (is_float(dtype_)) return decode_float(dtype_, bits_at(i));
+  if (is_float(dtype_)) return decode(dtype_, bits_at(i));
   if (dtype_ == DType::u64) return static_cast<double>(bits_at(i));
   return static_cast<double>(as_int(i));
 }

@@ -1,7 +1,7 @@
 // Elements of constants as text, for the parser: `[1.0, -inf, bits 0x7fc1]`, `["a", "b"]`, `[(1.0, 0.0)]`, `[true, false]`.
 #include "parse_tensor.h"
 
-#include "cameo/support/float_format.h"
+#include "cameo/support/half.h"
 
 #include <cmath>
 #include <cstring>
@@ -45,8 +45,8 @@ private:
     }
     if (is_float(dtype)) {
       const double value = lexer_.real("a number");
-      const uint64_t encoded = encode_float(dtype, value);
-      const double back = decode_float(dtype, encoded);
+      const uint64_t encoded = encode(dtype, value, {false, ScaleRounding::nearest});
+      const double back = decode(dtype, encoded);
       if (std::isfinite(value) && !std::isfinite(back))
         lexer_.fail(start, std::string(name(dtype)) + " cannot hold this number");
       return encoded;

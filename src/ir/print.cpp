@@ -1,7 +1,7 @@
 // Graph IR to text. The grammar stands beside the parser.
 #include "cameo/ir/print.h"
 
-#include "cameo/support/float_format.h"
+#include "cameo/support/half.h"
 #include "cameo/support/text_lexer.h"
 
 #include <bit>
@@ -28,8 +28,9 @@ std::string bits_text(DType dtype, uint64_t pattern) {
 
 // Shortest text that reads back as the element's bits; patterns that no number stands for (payloads of NaN) as bits.
 std::string float_text(DType dtype, uint64_t pattern) {
-  const double value = decode_float(dtype, pattern);
-  const uint64_t back = encode_float(dtype, std::isnan(value) ? std::copysign(std::nan(""), value) : value);
+  const double value = decode(dtype, pattern);
+  const uint64_t back =
+      encode(dtype, std::isnan(value) ? std::copysign(std::nan(""), value) : value, {false, ScaleRounding::nearest});
   if (back != pattern) return bits_text(dtype, pattern);
   if (bits(dtype) > 32 || !std::isfinite(value)) return real_text(value);
   char buffer[40];
@@ -37,7 +38,7 @@ std::string float_text(DType dtype, uint64_t pattern) {
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   double read = 0;
   std::from_chars(text.data(), text.data() + text.size(), read);
-  return encode_float(dtype, read) == pattern ? text : real_text(value);
+  return encode(dtype, read, {false, ScaleRounding::nearest}) == pattern ? text : real_text(value);
 }
 
 std::string element(const ConstantData &data, int64_t i) {
