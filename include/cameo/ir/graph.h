@@ -99,6 +99,7 @@ class Node {
 public:
   uint32_t id() const { return id_; }
   Op op() const { return op_; }
+  bool erased() const { return erased_; } ///< a husk: for passes with work lists
   const OpInfo &info() const { return graph::info(op_); }
   bool has(Trait trait) const { return info().has(trait); }
   bool is(Op op) const { return op_ == op; }

@@ -10,6 +10,7 @@
 #include "cameo/ir/graph.h"
 
 #include <functional>
+#include <optional>
 #include <span>
 
 namespace cameo::passes {
@@ -25,17 +26,16 @@ using PassFunction = Result<bool> (*)(graph::Graph &, const PassOptions &);
 struct Pass {
   std::string_view name;
   PassFunction run;
-  graph::Stage after;           ///< stage once the pass ran; the same as before for most
-  std::string_view description; ///< one line, for --help
+  std::optional<graph::Stage> after; ///< the stage that the graph reaches with it; nullopt: the pass leaves the stage
+  std::string_view description;      ///< one line, for --help
 };
 
-/// The default pipeline, in order. A pass may stand in it several times.
+/// The default pipeline, in order (passes/pipeline.cpp). A pass may stand in it several times.
 std::span<const Pass> pipeline();
-/// Every pass that can be named on a command line, each once.
-std::span<const Pass> all_passes();
-const Pass *find_pass(std::string_view name); ///< nullptr when unknown
+/// The pass of that name in the pipeline; nullptr when unknown.
+const Pass *find_pass(std::string_view name);
 
-/// `a,b,c` to passes; an unknown name is a usage error that lists what exists and the nearest name.
+/// `a,b,c` to passes, blanks around names allowed; empty text gives none. An unknown name is a usage error with the nearest one.
 Result<std::vector<const Pass *>> parse_pass_list(std::string_view text);
 
 struct PassTime {
@@ -64,8 +64,7 @@ Result<bool> run_passes(graph::Graph &graph, std::span<const Pass *const> passes
 /// The default pipeline.
 Result<bool> run_pipeline(graph::Graph &graph, const RunOptions &options = {}, std::vector<PassTime> *times = nullptr);
 
-/// A reproducer's first lines say `// run: a,b` and `// reproducer: ...`; this returns the passes named in the text's
-/// run line.
+/// What stands behind `// run:` at the beginning of a line of text IR, as reproducers and text tests have it.
 std::optional<std::string> run_line(std::string_view text);
 
 } // namespace cameo::passes

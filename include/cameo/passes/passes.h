@@ -1,0 +1,13 @@
+// The graph passes, one function each; what it does stands at the top of its file in passes/. The pipeline (passes/pipeline.cpp) says in
+// which order they run.
+#pragma once
+
+#include "cameo/passes/pass_manager.h"
+
+namespace cameo::passes {
+
+Result<bool> canonicalize(graph::Graph &graph, const PassOptions &options);
+Result<bool> common_subexpressions(graph::Graph &graph, const PassOptions &options);
+Result<bool> dead_code(graph::Graph &graph, const PassOptions &options);
+
+} // namespace cameo::passes

@@ -1,0 +1,27 @@
+// The ordered pipeline of graph passes: read it top to bottom. After a pass with a stage, the graph keeps the invariants of that stage
+// (src/ir/verify.cpp).
+#include "cameo/passes/passes.h"
+
+namespace cameo::passes {
+
+namespace {
+
+using graph::Stage;
+
+constexpr Pass kPipeline[] = {
+    // What nobody reads need not be canonical.
+    {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+    // From here on there are no calls and every tensor has a rank.
+    {"canonicalize", canonicalize, Stage::canonical,
+     "rewrite nodes by local laws: identities, compositions, normal forms"},
+    {"common_subexpressions", common_subexpressions, std::nullopt, "compute equal values once"},
+    // Merged nodes meet in new pairs, and rewriting leaves producers unused.
+    {"canonicalize", canonicalize, std::nullopt, "rewrite nodes by local laws: identities, compositions, normal forms"},
+    {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+};
+
+} // namespace
+
+std::span<const Pass> pipeline() { return kPipeline; }
+
+} // namespace cameo::passes
