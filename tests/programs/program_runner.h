@@ -8,7 +8,6 @@
 #include "cameo/loop/print.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/passes/program.h"
-#include "cameo/support/float_format.h"
 
 #include <gtest/gtest.h>
 
