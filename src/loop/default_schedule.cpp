@@ -192,6 +192,8 @@ private:
         sums.push_back(p);
     if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && tile_contraction(s, sums[0]))
       return;
+    if (stage(s).is_reduction() && !sequential(s) && sums.empty() && (tile_contraction(s, s) || row_sums(s, s))) return;
+    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && row_sums(s, sums[0])) return;
     if (!stage(s).is_reduction() && row_kernel(s)) return;
     plain_root(s);
   }
@@ -228,28 +230,50 @@ private:
   }
 
   struct Tile {
+    int32_t m = -1; ///< axis that the rows of the tile run along
     int64_t mr = 1, nv = 1;
     double cost = std::numeric_limits<double>::infinity();
   };
-  // Cycles of a reduction step over all tiles: multiply-adds, loads, and the latency of the accumulators, whichever is longest.
-  Tile best_tile(int64_t m, int64_t n, int32_t lanes) const {
+  // Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the accumulators,
+  // whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one that does not move along n
+  // is one scalar that is broadcast. Constants that stay the same along m and the reduction's tile are hoisted: they cost a register.
+  Tile best_tile(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n, int64_t columns, int32_t lanes,
+                 int64_t steps) const {
     Tile best;
     const int64_t registers = t_.vector_registers;
-    for (int64_t nv = 1; nv <= 4; ++nv)
-      for (int64_t mr = 1; mr <= std::min<int64_t>(m, registers); ++mr) {
-        if (mr * nv + nv + 1 > registers) continue;
-        const double tiles = std::ceil(double(m) / double(mr)) * std::ceil(double(n) / double(nv * lanes));
-        const double actual = std::min<double>(double(m) / std::ceil(double(m) / double(mr)), double(mr));
-        const double fma = actual * double(nv) / t_.fma_per_cycle, load = (actual + double(nv)) / kLoadsPerCycle;
-        const double cost = tiles * (std::max({fma, load, kFmaLatency}) + 0.15 * load + 0.5);
-        if (cost < best.cost * 0.999) best = {mr, nv, cost};
-      }
+    for (int32_t m = static_cast<int32_t>(out.axes.size()) - 1; m >= -1; --m) {
+      if (m == n || (m >= 0 && out.axes[m].kind == AxisKind::sequential)) continue;
+      const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
+      if (m >= 0 && rows == 1) continue;
+      for (int64_t nv = 1; nv <= 4; ++nv)
+        for (int64_t mr = 1; mr <= std::min<int64_t>(rows, registers); ++mr) {
+          double loads = 0;
+          int64_t live = mr * nv + 1;
+          for (const ReadInfo &r : reads) {
+            const bool along_n = moves_with(*r.expr, n), along_m = m >= 0 && moves_with(*r.expr, m);
+            loads += double((along_n ? nv : 1) * (along_m ? mr : 1));
+            if (along_n && !along_m) live += steps <= 9 ? nv * steps : nv;
+          }
+          if (live > registers) continue;
+          const double tiles = std::ceil(double(rows) / double(mr)) * std::ceil(double(columns) / double(nv * lanes));
+          const double share =
+              std::min(1.0, double(rows) / std::ceil(double(rows) / double(mr)) / double(mr)); // balanced tiles
+          const double fma = share * double(mr * nv) / t_.fma_per_cycle, load = share * loads / kLoadsPerCycle;
+          double others = 1; // tiles over the remaining axes
+          for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
+            if (a != n && a != m) others *= double(extent(out.axes[a]));
+          const double cost = others * tiles * (std::max({fma, load, kFmaLatency}) + 0.15 * load + 0.5);
+          if (cost < best.cost * 0.99) best = {m, mr, nv, cost};
+        }
+    }
     return best;
   }
 
-  // s = epilogue(sum): sum in registers, tiles of mr points along one axis and nv vectors along the contiguous one.
+  // s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along the contiguous one.
   bool tile_contraction(int32_t s, int32_t sum) {
-    const Stage &out = stage(s), &acc = stage(sum);
+    const Stage &acc = stage(sum);
+    Stage out = stage(s); // its outer axes
+    out.axes.resize(out.outer_rank());
     const int32_t n = contiguous_axis(s);
     if (n < 0 || !allows_vector(s, n) || !allows_vector(sum, n)) return false;
     const std::vector<ReadInfo> reads = buffer_reads(sum);
@@ -262,25 +286,14 @@ private:
     const ReadInfo *weight = nullptr;
     for (const ReadInfo &r : reads)
       if (r.constant_buffer && moves_with(*r.expr, n)) weight = &r;
-    int32_t m = -1;
-    for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a) {
-      if (a == n || out.axes[a].kind == AxisKind::sequential) continue;
-      const bool shared = weight ? !moves_with(*weight->expr, a) : true;
-      if (shared && (m < 0 || extent(out.axes[a]) >= std::min<int64_t>(extent(out.axes[m]), 6))) m = a;
-    }
     int64_t steps = 1;
     for (const Axis &axis : acc.axes)
       if (axis.kind == AxisKind::reduction) steps *= extent(axis);
-    const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
-    Tile tile = best_tile(rows, columns, lanes);
+    const Tile tile = best_tile(reads, out, n, columns, lanes, steps);
+    const int32_t m = tile.m;
+    // Every vector is loaded for one multiply-add, as in a depthwise convolution or a pool: there is nothing to pack.
     const bool depthwise = std::any_of(reads.begin(), reads.end(),
                                        [&](const ReadInfo &r) { return !r.constant_buffer && r.coefficient[n] == 1; });
-    if (depthwise) { // every vector is loaded for one multiply-add: weights stay in registers, pixels side by side
-      tile.nv = 1;
-      tile.mr =
-          std::min<int64_t>(rows, std::max<int64_t>(1, (t_.vector_registers - std::min<int64_t>(steps, 9) - 2) / 2));
-      tile.mr = std::min<int64_t>(tile.mr, 8);
-    }
     const int64_t panel = tile.nv * lanes;
     const bool dot = weight && !depthwise && is_dot(sum, *weight->expr);
     StageSchedule &root = plan_.stages[s], &inner = plan_.stages[sum];
@@ -342,9 +355,11 @@ private:
     for (const Axis &axis : out.axes) points *= extent(axis);
     if (points * steps > kParallelWork) make_parallel(out, loops);
     root.loops = loops;
-    inner.place = Place::registers;
-    inner.at_stage = s;
-    inner.at_loop = static_cast<int32_t>(loops.size()) - 1;
+    if (sum != s) {
+      inner.place = Place::registers;
+      inner.at_stage = s;
+      inner.at_loop = static_cast<int32_t>(loops.size()) - 1;
+    }
     // Reduction loops in order; the innermost is unrolled 4 times, a short one completely.
     int64_t unrolled = 1;
     std::vector<LoopSpec> reduction;
@@ -371,7 +386,7 @@ private:
       unrolled = std::max<int64_t>(unrolled, 2);
       reduction.push_back(l);
     }
-    inner.loops.assign(reduction.rbegin(), reduction.rend());
+    inner.loops.insert(inner.loops.end(), reduction.rbegin(), reduction.rend());
     inner.dot = dot;
     if (panels_outside && panel_elements > 0) {
       inner.prefetch_buffer = weight->expr->source;
@@ -441,6 +456,52 @@ private:
       std::rotate(loops.begin(), loops.begin() + (&l - loops.data()), loops.begin() + (&l - loops.data()) + 1);
       return;
     }
+  }
+
+  // Sums along the axis that is contiguous in what is read: vectors of partial sums, one result at a time.
+  bool row_sums(int32_t s, int32_t sum) {
+    const Stage &acc = stage(sum);
+    const auto last = static_cast<int32_t>(acc.axes.size()) - 1;
+    if (!acc.combine || acc.types.size() != 1 || !allows_vector(sum, last)) return false;
+    const std::vector<ReadInfo> reads = buffer_reads(sum);
+    bool vectors = false;
+    for (const ReadInfo &r : reads) {
+      if (r.coefficient[last] != 0 && r.coefficient[last] != 1) return false;
+      vectors |= r.coefficient[last] == 1;
+    }
+    if (!vectors || !acc.axes[last].extent.is_constant() || extent(acc.axes[last]) < 8) return false;
+    StageSchedule &root = plan_.stages[s], &inner = plan_.stages[sum];
+    root.loops.clear();
+    inner.loops.clear();
+    root.vector_axis = -1;
+    root.lanes = 1;
+    int64_t points = 1;
+    for (int32_t a = 0; a < acc.outer_rank(); ++a) {
+      LoopSpec l;
+      l.axis = a;
+      root.loops.push_back(l);
+      points *= extent(acc.axes[a]);
+    }
+    for (const Axis &axis : acc.axes)
+      if (axis.kind == AxisKind::reduction) points *= extent(axis);
+    if (points > kParallelWork) make_parallel(stage(s), root.loops);
+    if (sum != s) {
+      inner.place = Place::registers;
+      inner.at_stage = s;
+      inner.at_loop = static_cast<int32_t>(root.loops.size()) - 1;
+    }
+    inner.vector_axis = last;
+    inner.lanes = lanes_for(sum, extent(acc.axes[last]));
+    inner.partials = 4;
+    while (inner.partials > 1 && extent(acc.axes[last]) < inner.partials * inner.lanes) inner.partials /= 2;
+    for (int32_t a = acc.outer_rank(); a <= last; ++a) {
+      LoopSpec l;
+      l.axis = a;
+      l.tile = a == last ? inner.partials * inner.lanes : 1;
+      l.balanced = false;
+      inner.loops.push_back(l);
+    }
+    return true;
   }
 
   // Reductions over an axis that the result has as well: one row at a time, in scratch memory of a row.

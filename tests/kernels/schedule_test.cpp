@@ -173,4 +173,41 @@ TEST(Schedules, Softmax) {
   }
 }
 
+// Results that are reductions themselves: along the contiguous axis, across it, over windows, and channels first.
+TEST(Schedules, ReductionsWithoutAnEpilogue) {
+  auto reduce = [](std::vector<Axis> axes, std::vector<Extent> in, std::vector<Index> at, std::vector<Extent> out,
+                   OutOfRange rule) {
+    Kernel k;
+    k.name = "reduce";
+    const int32_t x = k.add_buffer("x", DType::f32, std::move(in), BufferRole::input);
+    const int32_t y = k.add_buffer("y", DType::f32, out, BufferRole::output);
+    Stage s;
+    s.name = "y";
+    s.axes = std::move(axes);
+    s.types = {Scalar::f32};
+    s.init = {k.constant(Scalar::f32, -INFINITY)};
+    s.next = {k.op(Opcode::max, {k.carried(Scalar::f32), k.read(x, std::move(at), rule, -INFINITY)})};
+    s.combine = Opcode::max;
+    s.stores = {store_to(y, identity(static_cast<int32_t>(out.size())))};
+    k.add_stage(s);
+    return k;
+  };
+  const auto r = AxisKind::reduction;
+  for (int64_t n : {5, 37, 200}) {
+    const Kernel rows = reduce({{"i", 7}, {"j", n, r}}, {7, n}, {axis_index(0), axis_index(1)}, {7}, OutOfRange::never);
+    expect_all_schedules(rows, dense_bindings(rows));
+    const Kernel columns =
+        reduce({{"j", n}, {"i", 7, r}}, {7, n}, {axis_index(1), axis_index(0)}, {n}, OutOfRange::never);
+    expect_all_schedules(columns, dense_bindings(columns));
+  }
+  auto window = [](int32_t axis, int32_t tap) {
+    Index i = axis_index(axis, 2, -1);
+    i.axes.emplace_back(tap, 1);
+    return i;
+  };
+  const Kernel pool = reduce({{"y", 5}, {"x", 5}, {"c", 20}, {"ky", 3, r}, {"kx", 3, r}}, {10, 10, 20},
+                             {window(0, 3), window(1, 4), axis_index(2)}, {5, 5, 20}, OutOfRange::fill);
+  expect_all_schedules(pool, dense_bindings(pool));
+}
+
 } // namespace cameo::loop
