@@ -25,7 +25,7 @@ constexpr double kTwoOverPi = 2 * 0x1.45f306dc9c883p-2;
 
 struct Angle {
   Expr r;        // of x's type, |r| <= pi/4
-  Expr tail;     // f64: what r lacks
+  Expr tail;     // what r lacks; f32: only where asked for
   Expr quadrant; // integer of r's width; its two low bits count
 };
 
@@ -88,8 +88,8 @@ Turns reduce_huge_f64(Expr x) {
   return turns_of(products);
 }
 
-// x >= 0; a NaN or infinite x gives a NaN r.
-Angle reduce(Expr x) {
+// f64 always has a tail, or its largest results would miss their bound. x >= 0; a NaN or infinite x gives a NaN r.
+Angle reduce(Expr x, bool with_tail) {
   bool f32 = is_f32(x);
   Expr wide = f32 ? widen(x) : x;
   double limit = f32 ? 0x1p22 : 0x1p20;
@@ -128,7 +128,10 @@ Angle reduce(Expr x) {
       });
   r.value = reduced[0];
   quadrant.value = reduced[1];
-  if (f32) return {narrow(r), {}, quadrant.cast(Opcode::trunc, Scalar::i32)};
+  if (f32) {
+    Expr single = narrow(r);
+    return {single, with_tail ? narrow(r - widen(single)) : Expr(), quadrant.cast(Opcode::trunc, Scalar::i32)};
+  }
   tail.value = reduced[2];
   return {r, tail, quadrant};
 }
@@ -142,7 +145,7 @@ SinCos sin_cos_of(const Angle &angle) {
   Expr s = is_f32(r) ? polynomial(t, kSinF32) : polynomial(t, kSinF64);
   Expr c = is_f32(r) ? polynomial(t, kCosF32) : polynomial(t, kCosF64);
   Expr upper = muladd(t, -0.5, 1.0); // about cos r
-  if (is_f32(r)) return {muladd(s, t * r, r), muladd(c, t * t, upper)};
+  if (!angle.tail.builder) return {muladd(s, t * r, r), muladd(c, t * t, upper)};
   // 1 - t/2 rounds; what that loses goes with the rest
   Expr lost = muladd(t, -0.5, 1.0 - upper);
   return {muladd(s, t * r, angle.tail * upper) + r, (muladd(c, t * t, lost) - angle.tail * r) + upper};
@@ -162,14 +165,14 @@ double pi_over_2_lo(Expr x) { return is_f32(x) ? kPiOver2LoF32 : kPiOver2Lo; }
 } // namespace
 
 Expr sin(Expr x) {
-  Angle angle = reduce(abs(x));
+  Angle angle = reduce(abs(x), false);
   SinCos sc = sin_cos_of(angle);
   Expr y = select((angle.quadrant & 1) != 0, sc.cos, sc.sin);
   return flip_sign(y, to_sign(angle.quadrant, 1) ^ sign_bits(x));
 }
 
 Expr cos(Expr x) {
-  Angle angle = reduce(abs(x));
+  Angle angle = reduce(abs(x), false);
   SinCos sc = sin_cos_of(angle);
   Expr y = select((angle.quadrant & 1) != 0, sc.sin, sc.cos);
   return flip_sign(y, to_sign(angle.quadrant + 1, 1));
@@ -177,7 +180,7 @@ Expr cos(Expr x) {
 
 // sin/cos, or -cos/sin in odd quadrants.
 Expr tan(Expr x) {
-  Angle angle = reduce(abs(x));
+  Angle angle = reduce(abs(x), true);
   SinCos sc = sin_cos_of(angle);
   Expr odd = (angle.quadrant & 1) != 0;
   Expr y = select(odd, sc.cos, sc.sin) / select(odd, sc.sin, sc.cos);

@@ -1,6 +1,7 @@
 // fpext and fptrunc that targets lack, by integer arithmetic.
 //
-// f16 to f32: the bits in f32's place are the number times 2^-112, denormals included, so one multiplication finishes.
+// f16 to f32: the bits move to f32's place and the exponent is biased anew; denormals go through the float adder, as offsets
+// from 2^-14 (multiplying by 2^112 would be shorter, but denormal operands are slow on some machines).
 // f32 to f16: normal results round by adding just under half a last place to the bits (half to even); denormal ones
 // by a float addition of 1/2, whose last place is that of f16's denormals. bf16 is the upper half of an f32. From f64, the
 // step to f32 rounds to odd, so that the step after it still sees what was lost.
@@ -28,12 +29,13 @@ Expr from_code(Expr code, Scalar scalar) {
 }
 
 Expr f16_to_f32(Expr x) {
+  constexpr int64_t kInfinity = 0x7c00 << 13;
   Expr code = code_of(x);
   Expr a = (code & 0x7fff) << 13;
-  Expr value = bits_of(float_of(a) * 0x1p112);
-  Expr special = a | kInfinityF32; // infinity, or NaN once it is quiet
-  special = select(a > (0x7c00 << 13), special | 0x400000, special);
-  return float_of(select(a < (0x7c00 << 13), value, special) | ((code & 0x8000) << 16));
+  Expr denormal = bits_of(float_of(a + (113 << 23)) - 0x1p-14);
+  Expr special = select(a > kInfinity, a | 0x7fc00000, a | kInfinityF32); // NaNs become quiet
+  Expr i = select(a < (1 << 23), denormal, a + (112 << 23));
+  return float_of(select(a < kInfinity, i, special) | ((code & 0x8000) << 16));
 }
 
 Expr bf16_to_f32(Expr x) { return float_of(code_of(x) << 16); }

@@ -151,10 +151,12 @@ uint64_t encode_integer(DType dtype, double value, bool saturate) {
     if (value >= above) return greatest;
   }
   uint64_t integer = uint64_t{1} << 63;
-  if (value >= 0 && value < 0x1p64)
-    integer = static_cast<uint64_t>(value);
-  else if (value < 0 && value >= -0x1p63)
+  if (width <= 16 || dtype == DType::i32)
+    integer = static_cast<uint64_t>(static_cast<int64_t>(value >= -0x1p31 && value < 0x1p31 ? value : -0x1p31));
+  else if (value >= -0x1p63 && value < 0x1p63)
     integer = static_cast<uint64_t>(static_cast<int64_t>(value));
+  else if (dtype == DType::u64 && value >= 0x1p63 && value < 0x1p64)
+    integer = static_cast<uint64_t>(value);
   return integer & mask_of(width);
 }
 

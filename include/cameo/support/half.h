@@ -33,8 +33,9 @@ double decode(DType dtype, uint64_t bits);
 ///   f4e2m1                    out of range and infinite: 6 with the sign; NaN: -0, as the cases of ONNX's suite have it
 ///   f8e8m0                    above 2^127 or below 2^-127 (0 included): saturate ? the nearest end : NaN; negative: NaN
 /// NaNs keep their sign and the top bits of their payload where the format has them; in *fnuz there is one NaN and one 0.
-/// Integers: saturate ? clamped to the type's range, NaN to its least value : the integral part modulo 2^bits while that
-/// is within i64, else (NaN too) as -2^63. Both truncate towards zero. bool: value != 0.
+/// Integers truncate towards zero. saturate: clamped to the type's range, NaN to its least value. Otherwise modulo
+/// 2^bits, as C compilers and NumPy do it on x86: through i32 (u32 and i64: through i64; u64: through itself where the value
+/// is positive), and what that cannot hold becomes its least value: 0 in types of up to 16 bits. bool: value != 0.
 uint64_t encode(DType dtype, double value, Narrowing narrowing = {});
 
 /// Element `index` of packed storage, as bits: 4- and 2-bit types are packed low bits first, others are little-endian.
