@@ -504,98 +504,146 @@ private:
     return true;
   }
 
-  // Reductions over an axis that the result has as well: one row at a time, in scratch memory of a row.
+  // For each outer axis of every stage that `s` needs: the axis of s that it runs along one to one, or -1. Readers come after what
+  // they read, so one pass backwards meets every reader first.
+  std::vector<std::vector<int32_t>> axes_along(int32_t s, const std::vector<bool> &needed) const {
+    std::vector<std::vector<int32_t>> along(k_.stages.size());
+    for (int32_t a = 0; a < stage(s).outer_rank(); ++a) along[s].push_back(a);
+    for (int32_t p = s - 1; p >= 0; --p) {
+      if (!needed[p]) continue;
+      along[p].assign(stage(p).outer_rank(), -2);
+      for (int32_t r = p + 1; r <= s; ++r) {
+        if (r != s && !needed[r]) continue;
+        for_each_expr(r, [&](const Expr &e) {
+          if (e.kind != Expr::Kind::stage || e.source != p) return;
+          for (size_t d = 0; d < e.indices.size(); ++d) {
+            const Index &i = e.indices[d];
+            int32_t axis = -1;
+            if (i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].second == 1 &&
+                i.axes[0].first < static_cast<int32_t>(along[r].size()))
+              axis = along[r][i.axes[0].first];
+            // Along a reduction axis of a reader nothing is known; the dim is kept whole.
+            if (along[p][d] == -2 || along[p][d] == -1)
+              along[p][d] = std::max(along[p][d], axis);
+            else if (axis >= 0 && axis != along[p][d])
+              along[p][d] = -3;
+          }
+        });
+      }
+    }
+    return along;
+  }
+
+  // Reductions whose readers have an axis more (softmax, normalisations): the stages between stay in scratch memory of one row, when
+  // the reduction runs along the contiguous axis, or of a few columns side by side, when it runs across it.
   bool row_kernel(int32_t s) {
-    std::vector<int32_t> members;
-    std::vector<int32_t> stack{s};
-    while (!stack.empty()) { // root stages that s needs, directly or through others
+    std::vector<bool> needed(k_.stages.size(), false);
+    std::vector<int32_t> members, stack{s};
+    while (!stack.empty()) { // root stages that s needs, directly or through inlined ones
       const int32_t r = stack.back();
       stack.pop_back();
+      bool stored = false;
       for_each_expr(r, [&](const Expr &e) {
-        if (e.kind != Expr::Kind::stage || std::find(members.begin(), members.end(), e.source) != members.end()) return;
-        if (plan_.stages[e.source].place == Place::inlined) {
-          stack.push_back(e.source);
-        } else if (is_root(e.source) && stage(e.source).stores.empty() && !sequential(e.source)) {
-          members.push_back(e.source);
-          stack.push_back(e.source);
-        }
+        if (e.kind != Expr::Kind::stage || needed[e.source] || e.source == r) return;
+        const bool inlined = plan_.stages[e.source].place == Place::inlined;
+        if (!inlined && (!is_root(e.source) || sequential(e.source))) return;
+        if (!stage(e.source).stores.empty()) stored = true;
+        needed[e.source] = true;
+        if (!inlined) members.push_back(e.source);
+        stack.push_back(e.source);
       });
+      if (stored) return false;
     }
     if (members.empty()) return false;
+    for (int32_t p = 0; p < count(); ++p) // nothing else may read them
+      if (needed[p])
+        for (int32_t r : readers_[p])
+          if (r != s && !needed[r]) return false;
     const int32_t n = contiguous_axis(s);
     if (n < 0 || !stage(s).axes[n].extent.is_constant() || !allows_vector(s, n)) return false;
-    const int32_t outer = n; // loops over axes in front of the row
-    if (n != static_cast<int32_t>(stage(s).axes.size()) - 1) return false;
-    for (int32_t p : members) { // each must be indexed by the loops in front, one to one
-      for (int32_t r : readers_[p])
-        if (r != s && plan_.stages[r].place != Place::inlined &&
-            std::find(members.begin(), members.end(), r) == members.end())
-          return false;
-      const Stage &st = stage(p);
-      if (st.outer_rank() < outer || st.outer_rank() > outer + 1) return false;
-      for (const Axis &axis : st.axes)
-        if (!axis.extent.is_constant()) {
-          const auto position = &axis - st.axes.data();
-          if (position >= outer) return false;
-        }
+    const auto along = axes_along(s, needed);
+    auto dim_along = [&](int32_t p, int32_t axis) {
+      for (size_t d = 0; d < along[p].size(); ++d)
+        if (along[p][d] == axis) return static_cast<int32_t>(d);
+      return -1;
+    };
+    int32_t across = 0, rows = 0;
+    for (int32_t p : members) {
+      for (int32_t a : along[p])
+        if (a == -3) return false;
+      if (stage(p).is_reduction()) (dim_along(p, n) >= 0 ? across : rows) += 1;
     }
+    if (across > 0 && rows > 0) return false;
+    // The loops that all reductions share; in them the members are computed.
+    std::vector<int32_t> shared, inside;
+    for (int32_t a = 0; a < stage(s).outer_rank(); ++a) {
+      if (a == n) continue;
+      const bool all = std::all_of(members.begin(), members.end(), [&](int32_t p) { return dim_along(p, a) >= 0; });
+      (all ? shared : inside).push_back(a);
+    }
+    if (rows > 0 && !inside.empty()) return false;
+    for (int32_t p : members)
+      for (size_t a = 0; a < stage(p).axes.size(); ++a) {
+        const int32_t outer = a < along[p].size() ? along[p][a] : -1;
+        const bool looped = std::find(shared.begin(), shared.end(), outer) != shared.end();
+        if (!stage(p).axes[a].extent.is_constant() && !looped) return false;
+      }
     StageSchedule &root = plan_.stages[s];
-    const int64_t row = extent(stage(s).axes[n]);
-    root.lanes = lanes_for(s, row);
+    const int64_t width = extent(stage(s).axes[n]);
+    root.lanes = lanes_for(s, width);
     root.vector_axis = n;
     root.loops.clear();
-    int64_t points = row;
-    for (int32_t a = 0; a < outer; ++a) {
-      LoopSpec l;
-      l.axis = a;
-      root.loops.push_back(l);
-      points *= extent(stage(s).axes[a]);
-    }
-    if (points * 8 > kParallelWork) make_parallel(stage(s), root.loops);
-    const int32_t at = static_cast<int32_t>(root.loops.size()) - 1;
-    LoopSpec along;
-    along.axis = n;
-    along.tile = 4 * root.lanes;
-    along.balanced = false;
-    root.loops.push_back(along);
-    for (int32_t p : members) {
-      const Stage &st = stage(p);
-      StageSchedule &plan = plan_.stages[p];
-      plan.place = Place::local;
-      plan.at_stage = s;
-      plan.at_loop = at;
-      plan.loops.clear();
-      const int32_t axis = st.is_reduction() ? static_cast<int32_t>(st.axes.size()) - 1 : st.outer_rank() - 1;
-      const bool keeps_row = !st.is_reduction() && st.outer_rank() == outer + 1;
-      const bool row_sum = st.is_reduction() && st.outer_rank() == outer && st.combine && st.types.size() == 1;
-      for (int32_t a = st.outer_rank() - (keeps_row ? 1 : 0); a < static_cast<int32_t>(st.axes.size()); ++a) {
-        if (a == axis && (row_sum || keeps_row)) continue;
-        LoopSpec l;
-        l.axis = a;
-        plan.loops.push_back(l);
-      }
-      if (!(row_sum || keeps_row) || !allows_vector(p, axis)) {
-        if (row_sum || keeps_row) {
-          LoopSpec l;
-          l.axis = axis;
-          plan.loops.push_back(l);
-        }
-        for (int32_t a = outer; !st.is_reduction() && a < st.outer_rank(); ++a) (void)a;
-        continue;
-      }
-      plan.vector_axis = axis;
-      plan.lanes = lanes_for(p, extent(st.axes[axis]));
-      if (row_sum) {
-        plan.partials = 4;
-        while (plan.partials > 1 && extent(st.axes[axis]) < plan.partials * plan.lanes) plan.partials /= 2;
-      }
+    int64_t points = 1;
+    for (const Axis &axis : stage(s).axes) points *= extent(axis);
+    auto add = [&](StageSchedule &plan, int32_t axis, int64_t tile) {
       LoopSpec l;
       l.axis = axis;
-      l.tile = 4 * plan.lanes;
+      l.tile = tile;
       l.balanced = false;
       plan.loops.push_back(l);
-    }
+    };
+    for (int32_t a : shared) add(root, a, 1);
+    if (across > 0) add(root, n, 2 * root.lanes);
+    if (points * 8 > kParallelWork) make_parallel(stage(s), root.loops);
+    const int32_t at = static_cast<int32_t>(root.loops.size()) - 1;
+    for (int32_t a : inside) add(root, a, 1);
+    if (across == 0) add(root, n, 4 * root.lanes);
+    for (int32_t p : members) member(p, s, at, dim_along(p, n), across > 0);
     return true;
+  }
+
+  // A stage of a row kernel: `dim` is its axis along the contiguous one, -1 when it has none.
+  void member(int32_t p, int32_t s, int32_t at, int32_t dim, bool across) {
+    const Stage &st = stage(p);
+    StageSchedule &plan = plan_.stages[p];
+    plan = {};
+    plan.place = Place::local;
+    plan.at_stage = s;
+    plan.at_loop = at;
+    const auto last = static_cast<int32_t>(st.axes.size()) - 1;
+    int32_t vector = dim;
+    if (!across && st.is_reduction()) vector = st.combine && st.types.size() == 1 ? last : -1;
+    if (vector >= 0 && !allows_vector(p, vector)) vector = -1;
+    for (int32_t a = 0; a <= last; ++a) {
+      if (a == vector) continue;
+      LoopSpec l;
+      l.axis = a;
+      plan.loops.push_back(l);
+    }
+    if (vector < 0) return;
+    const int64_t width = across ? 2 * lanes_for(p, extent(st.axes[vector])) : extent(st.axes[vector]);
+    plan.vector_axis = vector;
+    plan.lanes = lanes_for(p, width);
+    if (vector >= st.outer_rank()) {
+      plan.partials = 4;
+      while (plan.partials > 1 && width < plan.partials * plan.lanes) plan.partials /= 2;
+    }
+    if (across) return; // the region is the width of the loop that it is computed in
+    LoopSpec l;
+    l.axis = vector;
+    l.tile = 4 * plan.lanes;
+    l.balanced = false;
+    plan.loops.push_back(l);
   }
 
   void plain_root(int32_t s) {

@@ -154,7 +154,7 @@ inline void expect_right(KernelRun run, const std::string &cpu = "native") {
   module.find("kernel")->exported = true;
   auto jit = codegen::Jit::create(module, target);
   ASSERT_TRUE(jit.ok()) << to_string(jit.errors()[0]);
-  if (run.scratch_bytes > 0) EXPECT_EQ(applied.scratch_bytes, run.scratch_bytes);
+  if (run.scratch_bytes > 0) { EXPECT_EQ(applied.scratch_bytes, run.scratch_bytes); }
 
   for (bool reverse : {false, true}) {
     std::vector<std::vector<std::byte>> memory(k.buffers.size());

@@ -173,6 +173,41 @@ TEST(Schedules, Softmax) {
   }
 }
 
+// Softmax over the middle axis: the rows of the reduction lie across the vectors.
+TEST(Schedules, SoftmaxAcrossTheContiguousAxis) {
+  for (auto [b, n, c] : {std::array<int64_t, 3>{3, 4, 5}, {2, 7, 40}, {1, 33, 64}}) {
+    Kernel k;
+    k.name = "softmax";
+    const int32_t x = k.add_buffer("x", DType::f32, {b, n, c}, BufferRole::input);
+    const int32_t y = k.add_buffer("y", DType::f32, {b, n, c}, BufferRole::output);
+    auto reduce = [&](const char *name, double init, Opcode combine, ExprId value) {
+      Stage s;
+      s.name = name;
+      s.axes = {{"b", b}, {"c", c}, {"n", n, AxisKind::reduction}};
+      s.types = {Scalar::f32};
+      s.init = {k.constant(Scalar::f32, init)};
+      s.next = {k.op(combine, {k.carried(Scalar::f32), value})};
+      s.combine = combine;
+      return k.add_stage(s);
+    };
+    const int32_t m = reduce("m", -INFINITY, Opcode::max, k.read(x, {axis_index(0), axis_index(2), axis_index(1)}));
+    Stage e;
+    e.name = "e";
+    e.axes = {{"b", b}, {"n", n}, {"c", c}};
+    e.types = {Scalar::f32};
+    e.next = {k.op(Opcode::exp,
+                   {k.op(Opcode::sub, {k.read(x, identity(3)), k.read_stage(m, {axis_index(0), axis_index(2)})})})};
+    const int32_t exp = k.add_stage(e);
+    const int32_t sum = reduce("sum", 0, Opcode::add, k.read_stage(exp, {axis_index(0), axis_index(2), axis_index(1)}));
+    Stage out = e;
+    out.name = "out";
+    out.next = {k.op(Opcode::div, {k.read_stage(exp, identity(3)), k.read_stage(sum, {axis_index(0), axis_index(2)})})};
+    out.stores = {store_to(y, identity(3))};
+    k.add_stage(out);
+    expect_all_schedules(k, dense_bindings(k));
+  }
+}
+
 // Results that are reductions themselves: along the contiguous axis, across it, over windows, and channels first.
 TEST(Schedules, ReductionsWithoutAnEpilogue) {
   auto reduce = [](std::vector<Axis> axes, std::vector<Extent> in, std::vector<Index> at, std::vector<Extent> out,
