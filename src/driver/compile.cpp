@@ -1,5 +1,6 @@
 // The pipeline, top to bottom: model file, Graph IR, passes, program of Loop IR, artefact, output files.
 #include "compile.h"
+#include "flops.h"
 
 #include "cameo/codegen/codegen.h"
 #include "cameo/codegen/digest.h"
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <thread>
 
@@ -22,19 +24,25 @@ namespace fs = std::filesystem;
 
 constexpr const char *kCompiler = "cameo " CAMEO_VERSION;
 
+void explain(const Options &options, const std::string &line) {
+  if (options.explain) options.explain(line);
+}
+
 // Adds a row to `phases` for each step of the pipeline.
 class PhaseClock {
 public:
-  explicit PhaseClock(std::vector<Phase> &phases) : phases_(phases) {}
+  PhaseClock(std::vector<Phase> &phases, const Options &options) : phases_(phases), options_(options) {}
   void done(const char *name) {
     const auto now = std::chrono::steady_clock::now();
     phases_.push_back({name, std::chrono::duration<double>(now - last_).count()});
+    explain(options_, std::string(name) + ": " + std::to_string(std::llround(phases_.back().seconds * 1e3)) + " ms");
     last_ = now;
   }
   void restart() { last_ = std::chrono::steady_clock::now(); }
 
 private:
   std::vector<Phase> &phases_;
+  const Options &options_;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
@@ -105,7 +113,8 @@ codegen::ArtefactSpec artefact_spec(passes::Program &program, std::string prefix
   spec.prefix = std::move(prefix);
   spec.inputs = port_specs(program.inputs, program.symbols);
   spec.outputs = port_specs(program.outputs, program.symbols);
-  for (const passes::Symbol &symbol : program.symbols) spec.symbols.push_back({symbol_name(symbol.key), symbol.min, symbol.max});
+  for (const passes::Symbol &symbol : program.symbols)
+    spec.symbols.push_back({symbol_name(symbol.key), symbol.min, symbol.max});
   for (const passes::ConstantBlock::Piece &piece : program.constants.pieces()) {
     const int64_t offset = spec.weights.add(piece.bytes);
     CAMEO_CHECK(offset == piece.offset, "the artefact lays out constants in another way than the program");
@@ -197,9 +206,10 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
                                 const std::string &name, const std::string &soname) {
   Compiled out;
   out.model = std::move(model);
-  PhaseClock clock(out.phases);
+  PhaseClock clock(out.phases, options);
   for (const Diagnostic &warning : out.model->warnings) out.notes.push_back("warning: " + to_string(warning));
   graph::Graph &graph = out.model->graph;
+  explain(options, "imported " + std::to_string(out.model->info.nodes) + " nodes");
   const std::string cpus = options.target_cpus.empty() ? "native" : joined(options.target_cpus);
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
 
@@ -213,6 +223,10 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   // From here on the graph does not change.
   CAMEO_TRY(passes::Program program, passes::build_program(graph, targets));
   clock.done("lower");
+  for (const passes::Variant &v : program.variants)
+    explain(options, v.target.name + ": " + std::to_string(v.kernels) + " kernels, " + std::to_string(v.calls) +
+                         " calls, arena of " + v.plan.arena_bytes.str() + " bytes, weights of " +
+                         std::to_string(program.constants.size()) + " bytes");
   if (emit == Emit::loops) {
     if (program.variants.size() != 1)
       return Diagnostic{ExitCode::usage, "",
@@ -224,6 +238,8 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   out.program = std::make_unique<passes::Program>(std::move(program));
   out.spec = artefact_spec(*out.program, name);
   CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));
+  if (const auto count = flops(graph))
+    out.spec.provenance.facts.emplace_back("flops", std::to_string(std::llround(*count)));
   codegen::ArtefactOptions artefact;
   artefact.jobs = jobs_of(options);
   artefact.soname = soname;
@@ -235,7 +251,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
 
 Result<Compiled> compile_model(const Options &options, Emit emit, const std::string &name) {
   std::vector<Phase> phases;
-  PhaseClock clock(phases);
+  PhaseClock clock(phases, options);
   CAMEO_TRY(auto model, load_model(options));
   clock.done("load");
   CAMEO_TRY(Compiled out, compile_loaded(std::move(model), options, emit, name, {}));
@@ -250,7 +266,7 @@ Result<CompileOutput> compile(const Options &options) {
   const std::string header = (fs::path(output).parent_path() / file_stem(output)).string() + ".h";
 
   CompileOutput result;
-  PhaseClock clock(result.phases);
+  PhaseClock clock(result.phases, options);
   CAMEO_TRY(auto model, load_model(options));
   clock.done("load");
 
@@ -288,6 +304,7 @@ Result<CompileOutput> compile(const Options &options) {
   }
   CAMEO_TRY_STATUS(files.commit());
   clock.done("write");
+  for (const std::string &file : result.files) explain(options, "wrote " + escape_name(file));
   return result;
 }
 

@@ -1,12 +1,13 @@
 // `cameo inspect`: what a model or a library is. A library is parsed, never loaded, so it may come from anywhere.
 #include "compile.h"
+#include "flops.h"
 #include "library.h"
 
 #include "cameo/codegen/codegen.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/support/files.h"
 
-#include <algorithm>
+#include <cmath>
 
 namespace cameo::driver {
 
@@ -95,6 +96,7 @@ Result<InspectReport> inspect_model(const Options &options) {
     unsupported(program.errors());
     return report;
   }
+  if (const auto count = flops((*model)->graph)) fact("flops", std::to_string(std::llround(*count)));
   const passes::Variant &variant = program->variants[0];
   fact("weights bytes", std::to_string(program->constants.size()));
   fact("arena bytes", variant.plan.arena_bytes.str());

@@ -8,7 +8,9 @@ namespace cameo::driver {
 namespace {
 
 std::vector<std::string> dtypes_of(const frontend::OpSupport &op) {
-  const frontend::OpRow *row = frontend::find_op(op.domain, op.name, op.since);
+  // The newest version of the range says the most.
+  const int opset = op.until == 0 ? frontend::newest_opset(op.domain) : op.until;
+  const frontend::OpRow *row = frontend::find_op(op.domain, op.name, opset);
   if (!row || row->deprecated) return {};
   const frontend::OpSignature signature = frontend::decode(*row);
   const auto &ports = signature.inputs.empty() ? signature.outputs : signature.inputs;

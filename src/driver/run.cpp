@@ -48,6 +48,8 @@ Result<RunReport> run(const Options &options) {
   report.inputs = values(p.inputs, std::move(p.tensors));
   if (!options.output_dir.empty()) {
     CAMEO_TRY_STATUS(write_outputs(options.output_dir, report.outputs));
+    for (const RunReport::Value &value : report.outputs)
+      if (options.explain) options.explain("wrote " + escape_name(value.file));
   }
   return report;
 }

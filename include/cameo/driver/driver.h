@@ -54,6 +54,9 @@ struct Options {
 
   // test
   double time_limit = 60; ///< seconds per case
+
+  /// Told what happens, one line at a time; empty: nobody listens.
+  std::function<void(const std::string &line)> explain;
 };
 
 struct Phase {
