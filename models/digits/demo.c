@@ -151,7 +151,7 @@ int main(int argc, char **argv) {
     free(reference);
   }
 
-  size_t chosen[kShown];
+  size_t chosen[kShown] = {0};
   int shown = 0;
   for (size_t i = 0; i < count && shown < kShown; ++i) chosen[shown++] = i;
   printf("\nThe first held-out digits and what the network says:\n\n");
