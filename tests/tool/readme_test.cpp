@@ -1,0 +1,61 @@
+// The README's commands and its C program, run as they stand there.
+#include "../support/scratch.h"
+#include "process.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace {
+
+using namespace cameo::testing;
+
+// The contents of the fenced blocks of one language, in order.
+std::vector<std::string> blocks(const std::string &text, const std::string &language) {
+  std::vector<std::string> out;
+  const std::string fence = "```" + language + "\n";
+  for (size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at + 1)) {
+    const size_t start = at + fence.size();
+    out.push_back(text.substr(start, text.find("```", start) - start));
+  }
+  return out;
+}
+
+std::string readme() {
+  std::ifstream in(source("README.md"));
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(Readme, ItsCommandsWorkInOrder) {
+  const std::string text = readme();
+  const std::vector<std::string> programs = blocks(text, "c"), commands = blocks(text, "sh");
+  ASSERT_EQ(programs.size(), 1u);
+  ASSERT_EQ(commands.size(), 2u);
+  Scratch s;
+  s.write("main.c", programs[0]);
+  symlink(source("models").c_str(), s.path("models").c_str());
+  std::string output;
+  for (const std::string &block : commands) {
+    const Ended e = run_program({"bash", "-e", "-c", block}, s.path(), [] {
+      setenv("PATH", (std::string(CAMEO_BINARY_DIR "/bin:") + getenv("PATH")).c_str(), 1);
+    });
+    EXPECT_EQ(e.code, 0) << block << e.out << e.err;
+    output += e.out;
+  }
+  EXPECT_NE(output.find("2 passed, 0 failed, 0 unsupported\n"), std::string::npos) << output;
+  EXPECT_TRUE(output.ends_with("this is a 2\n")) << output; // as the README says, and as its label says
+}
+
+TEST(Readme, NamesOnlyFilesThatExist) {
+  const std::string text = readme();
+  for (size_t at = text.find("]("); at != std::string::npos; at = text.find("](", at + 1)) {
+    const std::string target = text.substr(at + 2, text.find(')', at) - at - 2);
+    EXPECT_TRUE(std::filesystem::exists(source(target))) << target;
+  }
+  for (const char *command : {"tools/demo.sh", "tools/test.sh", "tools/setup.sh"}) {
+    EXPECT_NE(text.find(command), std::string::npos);
+    EXPECT_EQ(access(source(command).c_str(), X_OK), 0) << command;
+  }
+}
+
+} // namespace
