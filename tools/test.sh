@@ -4,14 +4,15 @@
 #   tools/test.sh          everything once, and a fixed sample under AddressSanitizer and UndefinedBehaviorSanitizer
 #   tools/test.sh --full   everything under the sanitizers too
 #
-# Installs what is missing (as root). Logs are kept in build/logs.
+# ONNX's own test cases and real models are not part of the project: they are used where a folder `shared` lies beside the
+# checkout, or $CAMEO_SHARED says where. Installs what is missing (as root). Logs are kept in build/logs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 full=false
 case ${1-} in
 '') ;;
 --full) full=true ;;
-*) sed -n '2,7p' "$0" >&2; exit 2 ;;
+*) sed -n '2,8p' "$0" >&2; exit 2 ;;
 esac
 
 # What runs under the sanitizers without --full: the areas that read untrusted bytes, and the IRs.
@@ -42,31 +43,56 @@ finish() {
 
 # run_tests PRESET AREA...: each area's test program; counts its cases. One that dies without its summary counts as a failure.
 run_tests() {
-  local preset=$1 area program log p f
+  local preset=$1 area program log status ran p skipped f
   shift
   for area in "$@"; do
     program=build/$preset/bin/test_$area
     [ -x "$program" ] || continue
     log=$logs/$preset-$area.log
-    local status=0
+    status=0
     timeout -k 10 $time_limit "$program" --gtest_brief=1 >"$log" 2>&1 || status=$?
+    ran=$(sed -nE 's/^\[==========\] ([0-9]+) tests? from .* ran\..*$/\1/p' "$log" | tail -n 1)
     p=$(sed -nE 's/^\[  PASSED  \] ([0-9]+) tests?\.$/\1/p' "$log" | tail -n 1)
-    f=$(sed -nE 's/^\[  FAILED  \] ([0-9]+) tests?, listed below:$/\1/p' "$log" | tail -n 1)
-    if [ "$status" -ne 0 ] && [ -z "$f" ]; then f=1; fi
-    passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0}))
-    echo "   $preset/$area: ${p:-0} passed, ${f:-0} failed"
-    if [ "$status" -ne 0 ]; then
-      grep -E '^\[  FAILED  \]|Failure$|ERROR: |runtime error: ' "$log" | sort -u | head -n 20 || true
+    skipped=$(sed -nE 's/^\[  SKIPPED \] ([0-9]+) tests?[.,].*$/\1/p' "$log" | tail -n 1)
+    if [ -n "$ran" ]; then f=$((ran - ${p:-0} - ${skipped:-0})); else f=1 p=0; fi
+    if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi # it died after its last test
+    passed=$((passed + ${p:-0})) failed=$((failed + f))
+    echo "   $preset/$area: ${p:-0} passed, $f failed${skipped:+, $skipped skipped}"
+    if [ "$f" -ne 0 ]; then
+      grep -E '^\[  FAILED  \]|ERROR: .*Sanitizer|runtime error: ' "$log" | sort -u | head -n 20 || true
       echo "   exit code $status, see $log"
     fi
-    sed -nE 's/^\[  SKIPPED \] ([^,(]+)$/   skipped: \1/p' "$log" | sort -u | head -n 20
+    grep -A1 -E ': Skipped$' "$log" | grep -vE ': Skipped$|^--$' | sort -u | sed 's/^/   skipped: /' || true
   done
+}
+
+# run_cases NAME FOLDER: the cases that tests/cases/NAME.txt says pass, through the tool. FOLDER is not part of the project.
+run_cases() {
+  local list=tests/cases/$1.txt cases=() case summary
+  [ -f "$list" ] || return 0
+  if [ ! -d "$2" ]; then
+    echo "   skipped: $1, which is not beside this checkout ($2)"
+    return 0
+  fi
+  while read -r case; do cases+=("$2/$case"); done < <(grep -vE '^(#|$)' "$list")
+  build/release/bin/cameo test --json "$logs/$1.json" "${cases[@]}" >"$logs/$1.log" 2>&1 || true
+  summary=$(tail -n 1 "$logs/$1.log")
+  if [[ $summary =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ unsupported$ ]]; then
+    passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2] + BASH_REMATCH[3]))
+  else
+    failed=$((failed + 1))
+  fi
+  echo "   $1: $summary"
+  head -n -1 "$logs/$1.log" | head -n 20
 }
 
 all_areas() { find tests -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort; }
 
 configure_and_build release
 run_tests release $(all_areas)
+shared=${CAMEO_SHARED:-../shared}
+run_cases onnx-backend "$shared/onnx-backend"
+run_cases models "$shared/models"
 
 export ASAN_OPTIONS=detect_container_overflow=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
 if $full; then
