@@ -62,7 +62,7 @@ Value Lowerer::shared(Key key, const std::vector<Value> &operands, const std::fu
 }
 
 Value Lowerer::index_value(const Affine &a) {
-  if (a.is_constant()) return b_.index_constant(a.constant);
+  if (a.is_constant()) return integer(kIndex, a.constant);
   if (a.terms.size() == 1 && a.terms[0].second == 1 && a.constant == 0) return a.terms[0].first;
   Key key{-1};
   append_key(key, a);
