@@ -2,6 +2,8 @@
 // emitted once, in the outermost block where their operands exist.
 #include "lowerer.h"
 
+#include "cameo/loop/convert.h"
+
 #include <algorithm>
 
 namespace cameo::loop {
@@ -361,27 +363,55 @@ void Lowerer::store_lanes(Value value, Value buffer, const Place_ &at, const Poi
 }
 
 Value Lowerer::as_computed(Value v, DType dtype) {
-  switch (dtype) {
-  case DType::f16:
-  case DType::bf16:
-    return apply_op(Opcode::fpext, {v}, Scalar::f32);
-  default:
-    CAMEO_CHECK(!is_float(dtype) || bits(dtype) >= 32, "no conversion for " + std::string(name(dtype)));
-    CAMEO_CHECK(bits(dtype) >= 8, "no conversion for " + std::string(name(dtype)));
-    return v;
-  }
+  if (dtype == DType::f16 || dtype == DType::bf16) return apply_op(Opcode::fpext, {v}, Scalar::f32);
+  if (!is_float(dtype) || bits(dtype) >= 32) return v;
+  return shared({-10, static_cast<int64_t>(dtype)}, {v}, [&] { return decode_to_f32(b_, v, dtype); });
 }
 
-Value Lowerer::as_stored(Value v, DType dtype) {
-  switch (dtype) {
-  case DType::f16:
-  case DType::bf16:
-    return apply_op(Opcode::fptrunc, {v}, storage_type(dtype));
-  default:
-    CAMEO_CHECK(!is_float(dtype) || bits(dtype) >= 32, "no conversion for " + std::string(name(dtype)));
-    CAMEO_CHECK(bits(dtype) >= 8, "no conversion for " + std::string(name(dtype)));
-    return v;
-  }
+Value Lowerer::as_stored(Value v, DType dtype, bool saturate) {
+  if (dtype == DType::f16 || dtype == DType::bf16) return apply_op(Opcode::fptrunc, {v}, storage_type(dtype));
+  if (!is_float(dtype) || bits(dtype) >= 32) return v;
+  Narrowing narrowing;
+  narrowing.saturate = saturate;
+  return encode_from_f32(b_, v, dtype, narrowing);
+}
+
+// Elements of less than a byte, one at a time: the byte at address / per and the element's place in it.
+Lowerer::PackedElement Lowerer::packed_element(const Affine &address, DType dtype) {
+  const int64_t per = elements_per_byte(dtype);
+  Value element = index_value(address);
+  PackedElement out;
+  out.byte = Affine(apply_op(Opcode::udiv, {element, integer(kIndex, per)}, Scalar::i64));
+  Value within = apply_op(Opcode::urem, {element, integer(kIndex, per)}, Scalar::i64);
+  Value shift = apply_op(Opcode::mul, {within, integer(kIndex, bits(dtype))}, Scalar::i64);
+  out.shift = apply_op(Opcode::trunc, {shift}, Scalar::i8);
+  return out;
+}
+
+Value Lowerer::load_packed(Value buffer, const Affine &address, DType dtype, const Point &point, int32_t object) {
+  const Type byte{Scalar::i8, 1, false};
+  const PackedElement at = packed_element(address, dtype);
+  Value v = load_lanes(buffer, Scalar::i8, {at.byte, 0, {}}, point, object, 1);
+  v = apply_op(Opcode::shr, {v, at.shift}, Scalar::i8);
+  if (is_float(dtype)) return as_computed(v, dtype);
+  // The element's bits at the top, then down again with or without its sign.
+  Value top = integer(byte, 8 - bits(dtype));
+  v = apply_op(Opcode::shl, {v, top}, Scalar::i8);
+  return apply_op(kind(dtype) == DTypeKind::signed_integer ? Opcode::sar : Opcode::shr, {v, top}, Scalar::i8);
+}
+
+// The other elements of the byte are kept, but for those after a byte's first element: they are written later, in order.
+void Lowerer::store_packed(Value value, Value buffer, const Affine &address, DType dtype, const Point &point,
+                           int32_t object) {
+  const Type byte{Scalar::i8, 1, false};
+  const PackedElement at = packed_element(address, dtype);
+  Value old = load_lanes(buffer, Scalar::i8, {at.byte, 0, {}}, point, object, 1);
+  Value below = apply_op(
+      Opcode::sub, {apply_op(Opcode::shl, {integer(byte, 1), at.shift}, Scalar::i8), integer(byte, 1)}, Scalar::i8);
+  Value kept = apply_op(Opcode::bit_and, {old, below}, Scalar::i8);
+  Value bits_of = apply_op(Opcode::bit_and, {value, integer(byte, (1 << bits(dtype)) - 1)}, Scalar::i8);
+  Value moved = apply_op(Opcode::shl, {bits_of, at.shift}, Scalar::i8);
+  b_.store(apply_op(Opcode::bit_or, {kept, moved}, Scalar::i8), buffer, at.byte, 1);
 }
 
 Value Lowerer::read_buffer(const Expr &e, Context &context) {
@@ -420,9 +450,15 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   const bool writable = buffer.role == BufferRole::output || buffer.role == BufferRole::inout || binding.aliased;
   const Place_ at = place(coordinates, binding, lanes);
   const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
-  Value v = load_lanes(buffers_[e.source], storage_type(buffer.dtype), at, context.point,
-                       writable ? object_of_buffer(e.source) : -1, element_bytes);
-  v = as_computed(v, buffer.dtype);
+  const int32_t object = writable ? object_of_buffer(e.source) : -1;
+  Value v;
+  if (bits(buffer.dtype) < 8) {
+    CAMEO_CHECK(at.step == 0 && !at.extra.valid(), "vectors of packed elements: " + buffer.name);
+    v = load_packed(buffers_[e.source], at.address, buffer.dtype, context.point, object);
+  } else {
+    v = load_lanes(buffers_[e.source], storage_type(buffer.dtype), at, context.point, object, element_bytes);
+    v = as_computed(v, buffer.dtype);
+  }
   if (!inside.valid()) return v;
   return apply_op(
       Opcode::select,

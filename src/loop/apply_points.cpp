@@ -364,7 +364,13 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
       v = apply_op(store.combine, {as_computed(old, buffer.dtype), v}, compute_type(buffer.dtype));
     }
     if (b_.type(v).scalar == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
-    store_lanes(as_stored(v, buffer.dtype), buffers_[store.buffer], at, point, element_bytes);
+    v = as_stored(v, buffer.dtype, store.saturate);
+    if (bits(buffer.dtype) < 8) {
+      CAMEO_CHECK(point.lanes == 1 && !store.accumulate, "vectors of packed elements: " + buffer.name);
+      store_packed(v, buffers_[store.buffer], at.address, buffer.dtype, point, object_of_buffer(store.buffer));
+    } else {
+      store_lanes(v, buffers_[store.buffer], at, point, element_bytes);
+    }
     touch(object_of_buffer(store.buffer));
   };
   if (store.rule == OutOfRange::never) return write();
@@ -388,6 +394,13 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
 
 // ---- the whole kernel
 
+namespace {
+// Elements of a buffer's storage type: bytes for packed types.
+int64_t byte_elements(DType dtype, int64_t size) {
+  return size < 0 || bits(dtype) >= 8 ? size : (size * bits(dtype) + 7) / 8;
+}
+} // namespace
+
 Lowerer::Lowerer(Module &module, const Kernel &kernel, const std::vector<Binding> &bindings, const Target &target,
                  const Schedule &schedule, const std::string &name, ScratchPlan plan)
     : kernel_(kernel), bindings_(bindings), target_(target), schedule_(schedule), b_(module, name), plan_(plan) {
@@ -397,7 +410,7 @@ Lowerer::Lowerer(Module &module, const Kernel &kernel, const std::vector<Binding
     const KernelBuffer &buffer = kernel.buffers[i];
     const bool readonly = buffer.role == BufferRole::input || buffer.role == BufferRole::constant;
     buffers_.push_back(b_.buffer_param(buffer.name, storage_type(buffer.dtype), readonly, !bindings[i].aliased,
-                                       bindings[i].size, bindings[i].align));
+                                       byte_elements(buffer.dtype, bindings[i].size), bindings[i].align));
   }
   if (plan.total() > 0) scratch_base_ = b_.buffer_param("scratch", Scalar::i8, false, true, plan.total(), 64);
   for (const std::string &symbol : kernel.symbols) symbols_.push_back(b_.scalar_param(symbol));

@@ -33,6 +33,9 @@ public:
       : k_(kernel), bindings_(bindings), t_(target), plan_(plain_schedule(kernel)) {}
 
   Schedule run() {
+    // Elements of less than a byte are taken one at a time: neighbours share bytes.
+    for (const KernelBuffer &buffer : k_.buffers)
+      if (bits(buffer.dtype) < 8) return std::move(plan_);
     for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
     inline_cheap_stages();
     for (int32_t s = count() - 1; s >= 0; --s)

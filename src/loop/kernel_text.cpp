@@ -12,7 +12,7 @@
 //   axis    = "a" n
 //   rule    = "fill" number | "clamp" | "fail" status
 //   stage   = "stage" name "[" [name ":" extent ["reduction" | "sequential"] {"," ...}] "]" ":" scalar {"," scalar}
-//             ["combine" OP] "{" ["init" es] "next" es ["before" es] {"store" (%buffer place ["fill" | "fail" n] ["accumulate"] | "none")} "}"
+//             ["combine" OP] "{" ["init" es] "next" es ["before" es] {"store" (%buffer place ["fill" | "fail" n] ["accumulate" OP] ["overflow"] | "none")} "}"
 #include "cameo/loop/kernel_text.h"
 
 #include "cameo/support/text_lexer.h"
@@ -136,7 +136,8 @@ std::string stage_text(const Kernel &k, const Stage &s) {
     out += " store " + sigil_name('%', k.buffers[store.buffer].name) + place(store.indices);
     if (store.rule == OutOfRange::fill) out += " fill";
     if (store.rule == OutOfRange::fail) out += " fail " + std::to_string(store.status);
-    if (store.accumulate) out += " accumulate";
+    if (store.accumulate) out += " accumulate " + std::string(name(store.combine));
+    if (!store.saturate) out += " overflow";
   }
   return out + " }";
 }
@@ -455,7 +456,12 @@ private:
           store.rule = OutOfRange::fail;
           store.status = lex_.integer("a status", 1, INT32_MAX);
         }
-        store.accumulate = lex_.accept("accumulate");
+        if (lex_.accept("accumulate")) {
+          store.accumulate = true;
+          const auto code = opcode(lex_.expect(Token::Kind::word, "an operation"));
+          if (code) store.combine = *code;
+        }
+        store.saturate = !lex_.accept("overflow");
       }
       s.stores.push_back(std::move(store));
     }

@@ -114,8 +114,15 @@ private:
   Place_ place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes);
   Value load_lanes(Value buffer, Scalar type, const Place_ &place, const Point &point, int32_t object, int32_t align);
   void store_lanes(Value value, Value buffer, const Place_ &place, const Point &point, int32_t align);
-  Value as_stored(Value value, DType dtype);
+  Value as_stored(Value value, DType dtype, bool saturate);
   Value as_computed(Value value, DType dtype);
+  struct PackedElement {
+    Affine byte;
+    Value shift; ///< i8
+  };
+  PackedElement packed_element(const Affine &address, DType dtype);
+  Value load_packed(Value buffer, const Affine &address, DType dtype, const Point &point, int32_t object);
+  void store_packed(Value value, Value buffer, const Affine &address, DType dtype, const Point &point, int32_t object);
   std::vector<Value> lane_vector(const LaneIndex &coordinate, int32_t lanes);
   Value splat(Value value, int32_t lanes);
   Value constant(Scalar type, double real, int64_t integer, int32_t lanes);

@@ -396,7 +396,8 @@ ExprId float_to_integer(Lowering &l, ExprId x, DType dtype) {
 
 } // namespace
 
-ExprId cast_value(Lowering &l, ExprId x, DType from, DType to, bool) {
+ExprId cast_value(Lowering &l, ExprId x, DType from, DType to, bool saturate) {
+  if (is_float(to) && bits(to) <= 8) l.saturate = saturate;
   if (from == to) return x;
   if (to == DType::boolean) return l.op(Opcode::ne, x, l.number(l.type(x), 0));
   if (from == DType::boolean) {

@@ -271,6 +271,7 @@ void Lowering::store_result(const Value *value, size_t index) {
   writer.stores.resize(writer.types.size());
   writer.stores[component].buffer = buffer;
   writer.stores[component].indices = space.dims;
+  writer.stores[component].saturate = saturate;
 }
 
 // Stages that store nothing and that no stage with a use reads.

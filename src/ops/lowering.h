@@ -34,6 +34,7 @@ struct Space {
 class Lowering {
 public:
   explicit Lowering(std::string name);
+  bool saturate = true; ///< of results of 8 bits and less: what Cast's attribute of that name says
 
   // ---- for the families
 

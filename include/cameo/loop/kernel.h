@@ -129,6 +129,7 @@ struct StageStore {
   int64_t status = 0;
   bool accumulate = false; ///< buffer = combine(buffer, value) (scatter-add); the axes involved are then sequential
   Opcode combine = Opcode::add; ///< of an accumulating store
+  bool saturate = true; ///< to floats of 8 bits and less: values out of range become the largest (ONNX Cast)
   friend bool operator==(const StageStore &, const StageStore &) = default;
 };
 
