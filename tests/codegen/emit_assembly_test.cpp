@@ -431,6 +431,20 @@ func @f(%x: buf<f32> noalias, %i: i64) exported {
   EXPECT_NE(all.find(".globl\tf"), std::string::npos);
 }
 
+TEST(Assembly, LargeFramesAreProbed) {
+  loop::Module module = parse(R"(
+func @f(%x: buf<f32>) exported {
+  %local = alloca 8192 align 64 : buf<f32>
+  %v = load %x[0] : f32
+  store %v, %local[0] : f32
+  %w = load %local[8191] : f32
+  store %w, %x[0] : f32
+  return
+}
+)");
+  EXPECT_GE(count(function_lines(assembly(module, "x86-64-v3"), "f"), "movq\t\\$0, \\(%rsp\\)"), 1);
+}
+
 TEST(Assembly, ControlFlowProtection) {
   loop::Module module = parse("func @f() exported {\n  return\n}\n");
   EXPECT_EQ(count(function_lines(assembly(module, "x86-64-v2"), "f"), "endbr64"), 1);

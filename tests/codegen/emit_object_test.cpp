@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <elf.h>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 namespace cameo::codegen {
 namespace {
@@ -178,6 +180,35 @@ loop::Module parse(const std::string &text) {
   auto module = loop::parse(text, "test");
   EXPECT_TRUE(module.ok()) << to_string(module.errors()[0]);
   return std::move(*module);
+}
+
+// The examples of Loop IR's own tests, each for each level: nothing that verifies makes codegen fail.
+TEST(Objects, EveryTextExampleCompiles) {
+  int compiled = 0;
+  for (const char *file : {"arithmetic", "control", "memory", "vectors"}) {
+    std::ifstream in(std::string(CAMEO_SOURCE_DIR) + "/tests/loop/" + file + ".loops");
+    ASSERT_TRUE(in) << file;
+    std::stringstream text;
+    text << in.rdbuf();
+    std::string all = text.str();
+    for (size_t begin = 0; begin < all.size();) {
+      size_t end = std::min(all.find("// ----", begin), all.size());
+      std::string section = all.substr(begin, end - begin);
+      begin = std::min(end + 8, all.size());
+      auto module = loop::parse(section, file);
+      if (section.find("// error:") != std::string::npos || !module.ok() || !loop::verify(*module).empty()) continue;
+      for (loop::Function &function : module->functions) function.exported = !function.declaration;
+      for (const char *cpu : {"x86-64-v2", "x86-64-v3", "x86-64-v4"}) {
+        loop::Module legal = *module;
+        loop::Target target = resolve_targets(cpu)->at(0);
+        loop::legalize(legal, target);
+        SCOPED_TRACE(cpu + std::string(" ") + section);
+        EXPECT_NO_THROW(EXPECT_TRUE(compile(legal, target, Emit::object).ok()));
+        ++compiled;
+      }
+    }
+  }
+  EXPECT_GT(compiled, 30);
 }
 
 TEST(Objects, SymbolsOfOnePiece) {

@@ -44,11 +44,11 @@ struct Options {
   bool cf_protection = true;    ///< endbr64 at entries and the IBT/SHSTK property note
   bool large_data = false;      ///< data may lie beyond 2 GiB of the code (medium code model)
   int jobs = 1;                 ///< threads for compile_chunks; the output does not depend on it
-  int chunk_ops = 4096;         ///< compile_chunks: operations after which a new chunk starts
+  int chunk_ops = 2048;         ///< compile_chunks: operations after which a new chunk starts
   std::string source = "loops"; ///< source name recorded in the output; never a path of the build machine
 };
 
-/// Compiles a verified module into one object file (ELF, relocatable), or into text or bitcode. Exported functions are
+/// Compiles a module, verified and legalized for the target (loop/legalize.h), into one object file (ELF, relocatable), or into text or bitcode. Exported functions are
 /// global symbols of their Loop IR name; all others are local. Deterministic. Errors: none from the user; a fault of
 /// LLVM is an InternalError.
 Result<std::string> compile(const loop::Module &module, const loop::Target &target, Emit emit,
