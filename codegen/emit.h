@@ -22,6 +22,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 namespace cameo::codegen {
 
@@ -33,6 +34,9 @@ Definitions find_definitions(const loop::Function &function);
 int64_t count_ops(const loop::Block &block);
 /// Small enough to be copied into its callers.
 bool is_inlinable(const loop::Function &function);
+
+/// Sets the sticky status of the run, unless it is set.
+void set_status(llvm::IRBuilderBase &builder, llvm::Value *env, llvm::Value *status);
 
 struct ModuleEmitter {
   llvm::Module &out;
@@ -52,6 +56,7 @@ struct ModuleEmitter {
   /// Attributes of a buffer argument, from what its parameter promises.
   void add_buffer_attributes(llvm::Function *function, unsigned arg, const loop::Param &param, loop::Scalar element);
   void attach_debug_info(llvm::Function *function, const std::string &origin, llvm::IRBuilderBase &builder);
+  bool calls_parallel(const loop::Block &block, std::set<std::string> &seen);
   void emit(const loop::Function &function);
   void run();
 };
@@ -116,7 +121,7 @@ private:
   void emit_parallel(const loop::Op &op);
   std::vector<loop::Value> captures(const loop::Block &block);
   llvm::Function *emit_task(const loop::Op &op, std::span<const loop::Value> captured);
-  llvm::Function *emit_task_entry(llvm::Function *task, llvm::StructType *capture);
+  llvm::Function *emit_task_entry(llvm::Function *task, llvm::StructType *capture, bool nests);
   llvm::Value *env_field(llvm::Type *type, uint64_t offset, const char *name);
 
   // Arithmetic and vectors (emit_values.cpp).

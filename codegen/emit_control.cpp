@@ -179,6 +179,12 @@ void FunctionEmitter::emit_return(const loop::Op &op) {
   }
 }
 
+// cameo_env::status, the first field, becomes `status` unless it is set already.
+void set_status(llvm::IRBuilderBase &builder, llvm::Value *env, llvm::Value *status) {
+  builder.CreateAtomicCmpXchg(env, builder.getInt32(0), status, llvm::Align(4), llvm::AtomicOrdering::Monotonic,
+                              llvm::AtomicOrdering::Monotonic);
+}
+
 // The status is set in line: a call would clobber every vector register of the loop around it.
 void FunctionEmitter::emit_check(const loop::Op &op) {
   llvm::Value *condition = value(op.operands[0]);
@@ -186,9 +192,7 @@ void FunctionEmitter::emit_check(const loop::Op &op) {
   llvm::BasicBlock *failed = block("failed"), *after = block("checked");
   builder_.CreateCondBr(condition, after, failed, llvm::MDBuilder(module_.context()).createBranchWeights(1 << 20, 1));
   builder_.SetInsertPoint(failed);
-  // cameo_env::status is the first field.
-  builder_.CreateAtomicCmpXchg(env_, builder_.getInt32(0), builder_.getInt32(uint32_t(op.integer)), llvm::Align(4),
-                               llvm::AtomicOrdering::Monotonic, llvm::AtomicOrdering::Monotonic);
+  set_status(builder_, env_, builder_.getInt32(uint32_t(op.integer)));
   builder_.CreateBr(after);
   builder_.SetInsertPoint(after);
 }

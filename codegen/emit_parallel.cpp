@@ -68,8 +68,23 @@ llvm::Function *FunctionEmitter::emit_task(const loop::Op &op, std::span<const V
   return task;
 }
 
+// Whether running the block may reach a parallel region of another function.
+bool ModuleEmitter::calls_parallel(const loop::Block &block, std::set<std::string> &seen) {
+  std::function<bool(const loop::Block &, bool)> reaches = [&](const loop::Block &within, bool called) {
+    for (const loop::Op &op : within.ops) {
+      if (called && op.code == Opcode::parallel) return true;
+      if (op.code == Opcode::call && seen.insert(op.symbol).second)
+        if (const loop::Function *callee = in.find(op.symbol); callee && reaches(callee->body, true)) return true;
+      for (const loop::Block &region : op.regions)
+        if (reaches(region, called)) return true;
+    }
+    return false;
+  };
+  return reaches(block, false);
+}
+
 // void @f.taskN.entry(env, capture, index): loads the captured values and calls the task.
-llvm::Function *FunctionEmitter::emit_task_entry(llvm::Function *task, llvm::StructType *capture) {
+llvm::Function *FunctionEmitter::emit_task_entry(llvm::Function *task, llvm::StructType *capture, bool nests) {
   auto *type = llvm::FunctionType::get(builder_.getVoidTy(),
                                        {builder_.getPtrTy(), builder_.getPtrTy(), builder_.getInt64Ty()}, false);
   auto *entry =
@@ -81,7 +96,24 @@ llvm::Function *FunctionEmitter::emit_task_entry(llvm::Function *task, llvm::Str
   for (unsigned i = 0; i < capture->getNumElements(); ++i)
     args.push_back(
         builder.CreateLoad(capture->getElementType(i), builder.CreateStructGEP(capture, entry->getArg(1), i)));
+  llvm::AllocaInst *alone = nullptr;
+  if (nests) { // cameo_env{status 0, threads 0, no provider}
+    auto *words = llvm::ArrayType::get(builder.getInt64Ty(), sizeof(cameo_env) / 8);
+    alone = builder.CreateAlloca(words);
+    builder.CreateStore(llvm::Constant::getNullValue(words), alone);
+    args[0] = alone;
+  }
   builder.CreateCall(task, args);
+  if (nests) {
+    llvm::Value *status = builder.CreateLoad(builder.getInt32Ty(), alone);
+    llvm::BasicBlock *failed = llvm::BasicBlock::Create(module_.context(), "failed", entry),
+                     *done = llvm::BasicBlock::Create(module_.context(), "done", entry);
+    builder.CreateCondBr(builder.CreateIsNotNull(status), failed, done);
+    builder.SetInsertPoint(failed);
+    set_status(builder, entry->getArg(0), status);
+    builder.CreateBr(done);
+    builder.SetInsertPoint(done);
+  }
   builder.CreateRetVoid();
   return entry;
 }
@@ -116,7 +148,8 @@ void FunctionEmitter::emit_parallel(const loop::Op &op) {
   std::vector<llvm::Type *> types;
   for (llvm::Value *v : values) types.push_back(v->getType());
   auto *capture = llvm::StructType::get(module_.context(), types);
-  llvm::Function *entry = emit_task_entry(task, capture);
+  std::set<std::string> seen;
+  llvm::Function *entry = emit_task_entry(task, capture, module_.calls_parallel(op.regions[0], seen));
   llvm::BasicBlock *together = block("parallel"), *serial = block("serial"), *after = block("joined");
   llvm::Value *run = env_field(builder_.getPtrTy(), offsetof(cameo_env, parallel), "run");
   llvm::Value *threads = env_field(builder_.getInt32Ty(), offsetof(cameo_env, threads), "threads");

@@ -265,5 +265,40 @@ TEST(EmitControl, ParallelIsTheSameWithAnyThreads) {
   }
 }
 
+// A task calls a function with a parallel region of its own: that region runs in order on the task's thread, and its failed
+// check reaches the run.
+TEST(EmitControl, ParallelRegionsDoNotNestOnThreads) {
+  loop::Module module;
+  {
+    Builder b(module, "row");
+    b.function().noinline = true;
+    Value y = b.buffer_param("y", Scalar::i64, false), base = b.scalar_param("base");
+    b.parallel(b.index_constant(4), [&](Value task) {
+      b.store(b.index(Affine(base) + task), y, Affine(base) + task);
+      b.check(b.compare(Opcode::ne, b.index(Affine(base) + task), b.index_constant(6)), 4);
+    });
+    b.finish();
+  }
+  Builder b(module, "f");
+  b.function().exported = true;
+  Value y = b.buffer_param("y", Scalar::i64, false), n = b.scalar_param("n");
+  b.parallel(n, [&](Value task) { b.call("row", {y, b.index(Affine(task) * 4)}); });
+  b.finish();
+  for (const loop::Target &target : runnable_targets()) {
+    Jit code = jit(module, target);
+    for (int threads : {1, 3}) {
+      for (int64_t n : {1, 3}) {
+        std::vector<int64_t> y(12, -1);
+        int regions = 0;
+        cameo_env env{0, threads, run_on_threads, &regions};
+        code.function<void(cameo_env *, int64_t *, int64_t)>("f")(&env, y.data(), n);
+        for (int64_t i = 0; i < 4 * n; ++i) EXPECT_EQ(y[size_t(i)], i);
+        EXPECT_EQ(regions, threads > 1 ? 1 : 0); // with one task the inner region has the threads
+        EXPECT_EQ(env.status, n > 1 ? 4 : 0);
+      }
+    }
+  }
+}
+
 } // namespace
 } // namespace cameo::codegen
