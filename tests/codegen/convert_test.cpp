@@ -1,7 +1,7 @@
 // Conversions between stored elements and f32 as compiled code, bit for bit against support/half.h on every CPU level; and
 // that no level calls a library for them.
 #include "../loop/convert_cases.h"
-#include "emit_cases.h"
+#include "compiled.h"
 
 #include "cameo/loop/legalize.h"
 
@@ -14,61 +14,28 @@ namespace {
 
 using loop::Module;
 
-using Function = void(cameo_env *, const void *, void *, int64_t);
-
-// Fails at the first difference. NaNs agree in any bits when decoded: hardware may quieten them.
-void check_decoder(const Jit &code, DType dtype, int32_t lanes) {
-  int64_t count = 0;
-  std::vector<std::byte> in = loop::stored_inputs(dtype, count);
-  std::vector<float> out(static_cast<size_t>(count));
-  cameo_env env{};
-  code.function<Function>(loop::decoder_name(dtype, lanes))(&env, in.data(), out.data(), count);
-  for (int64_t i = 0; i < count; ++i) {
-    uint64_t bits = load_element(in.data(), dtype, i);
-    auto expected = static_cast<float>(decode(dtype, bits));
-    if (dtype == DType::i64) expected = static_cast<float>(static_cast<int64_t>(bits)); // decode() rounds to f64 first
-    if (dtype == DType::u64) expected = static_cast<float>(bits);
-    float got = out[static_cast<size_t>(i)];
-    if (std::isnan(expected) && std::isnan(got)) continue;
-    ASSERT_EQ(std::bit_cast<uint32_t>(got), std::bit_cast<uint32_t>(expected))
-        << loop::decoder_name(dtype, lanes) << " of code " << bits << ": got " << got << ", expected " << expected;
-  }
-}
-
-void check_encoder(const Jit &code, DType dtype, int32_t lanes, Narrowing narrowing) {
-  std::vector<float> in = loop::f32_inputs(dtype);
-  auto count = static_cast<int64_t>(in.size()) - 1; // odd or not, a tail for some lane count
-  std::vector<std::byte> out(static_cast<size_t>(*byte_size(dtype, count)) + 8, std::byte{0x55});
-  cameo_env env{};
-  code.function<Function>(loop::encoder_name(dtype, lanes, narrowing))(&env, in.data(), out.data(), count);
-  for (int64_t i = 0; i < count; ++i) {
-    float x = in[static_cast<size_t>(i)];
-    uint64_t got = load_element(out.data(), dtype, i), expected = encode(dtype, x, narrowing);
-    if (dtype == DType::f64 && std::isnan(x)) continue;
-    if (dtype == DType::f32) expected = std::bit_cast<uint32_t>(x);
-    ASSERT_EQ(got, expected) << loop::encoder_name(dtype, lanes, narrowing) << std::hexfloat << " of " << x << " ("
-                             << std::hex << std::bit_cast<uint32_t>(x) << ")";
-  }
-  int64_t tail = count * bits(dtype) % 8;
-  EXPECT_EQ(std::to_integer<int>(out[static_cast<size_t>(count * bits(dtype) / 8)]) >> tail, tail ? 0 : 0x55)
-      << "padding";
-  for (auto i = static_cast<size_t>(*byte_size(dtype, count)); i < out.size(); ++i)
-    EXPECT_EQ(out[i], std::byte{0x55}) << "written past the end";
-}
-
 TEST(Convert, EveryCodeAndBoundaryOnEveryLevel) {
   for (const loop::Target &target : runnable_targets()) {
     SCOPED_TRACE(target.name);
     Module module;
-    for (DType dtype : loop::kConvertible)
-      for (int32_t lanes : loop::convert_lanes(dtype)) loop::add_conversions(module, dtype, lanes);
+    loop::add_all_conversions(module);
     loop::legalize(module, target);
     Jit code = jit(module, target);
-    for (DType dtype : loop::kConvertible)
-      for (int32_t lanes : loop::convert_lanes(dtype)) {
-        check_decoder(code, dtype, lanes);
-        for (Narrowing narrowing : loop::narrowings(dtype)) check_encoder(code, dtype, lanes, narrowing);
-      }
+    loop::check_all_conversions(compiled(code));
+  }
+}
+
+constexpr DType kStorage[] = {DType::f16,        DType::bf16,   DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2,
+                              DType::f8e5m2fnuz, DType::f4e2m1, DType::i4,       DType::u4,         DType::i8};
+
+TEST(Convert, SmallStorageComputesInF32) {
+  for (const loop::Target &target : runnable_targets()) {
+    SCOPED_TRACE(target.name);
+    Module module;
+    for (DType dtype : kStorage) loop::add_multiply(module, dtype);
+    loop::legalize(module, target);
+    Jit code = jit(module, target);
+    for (DType dtype : kStorage) loop::check_multiply(compiled(code), dtype);
   }
 }
 
@@ -87,22 +54,15 @@ TEST(Convert, DoublesRoundOnce) {
   for (const loop::Target &target : runnable_targets()) {
     SCOPED_TRACE(target.name);
     Module module;
-    for (Scalar to : {Scalar::f16, Scalar::bf16}) {
-      Builder b(module, std::string(loop::name(to)));
-      b.function().exported = true;
-      Value x = b.buffer_param("x", Scalar::f64, true), y = b.buffer_param("y", to, false), n = b.scalar_param("n");
-      b.for_loop(b.index_constant(0), n, 8, {}, [&](Value i, std::span<const Value>) {
-        b.store(b.cast(Opcode::fptrunc, b.load(x, i, 8), to), y, i);
-        return std::vector<Value>();
-      });
-      b.finish();
-    }
+    for (Scalar to : {Scalar::f16, Scalar::bf16})
+      loop::add_elementwise(module, std::string(loop::name(to)), {Scalar::f64}, to, 8,
+                            [&](Builder &b, std::span<const Value> x) { return b.cast(Opcode::fptrunc, x[0], to); });
     loop::legalize(module, target);
     Jit code = jit(module, target);
     for (DType dtype : {DType::f16, DType::bf16}) {
       std::vector<uint16_t> out(in.size());
-      cameo_env env{};
-      code.function<Function>(name(dtype))(&env, in.data(), out.data(), static_cast<int64_t>(in.size()));
+      compiled(code)(std::string(name(dtype)), {loop::bytes_of(in)}, loop::writable_bytes_of(out),
+                     static_cast<int64_t>(in.size()));
       for (size_t i = 0; i < in.size(); ++i)
         ASSERT_EQ(out[i], encode(dtype, in[i])) << name(dtype) << std::hexfloat << " of " << in[i];
     }
@@ -138,6 +98,7 @@ TEST(Convert, NeedsNoLibrary) {
     loop::Target target = resolve_targets(cpu)->at(0);
     Module module;
     for (DType dtype : loop::kConvertible) loop::add_conversions(module, dtype, 16);
+    for (DType dtype : kStorage) loop::add_multiply(module, dtype);
     for (Scalar scalar : {Scalar::f32, Scalar::f64})
       for (int32_t lanes : {1, 16}) {
         Builder b(module, "math_" + std::string(loop::name(scalar)) + std::to_string(lanes));

@@ -1,6 +1,6 @@
 // Replaced operations as compiled code: the same bits as the exact operation, on every CPU level.
 #include "../loop/math_bounds.h"
-#include "emit_cases.h"
+#include "compiled.h"
 
 #include "cameo/loop/legalize.h"
 
@@ -59,22 +59,13 @@ template <class T> void check_exact(Opcode opcode, T (*reference)(T, T, T), int 
     SCOPED_TRACE(target.name + " " + std::string(loop::name(opcode)));
     int32_t lanes = target.lanes(sizeof(T) * 8);
     loop::Module module;
-    Builder b(module, "f");
-    b.function().exported = true;
-    Value buffers[4];
-    for (int k = 0; k < 4; ++k) buffers[k] = b.buffer_param("b" + std::to_string(k), kScalar, k < 3);
-    b.for_range(0, count, lanes, [&](Value i) {
-      Value v[3];
-      for (int k = 0; k < 3; ++k) v[k] = b.load(buffers[k], i, lanes);
-      b.store(opcode == Opcode::fma ? b.ternary(opcode, v[0], v[1], v[2]) : b.binary(opcode, v[0], v[1]), buffers[3],
-              i);
-    });
-    b.finish();
+    loop::add_elementwise(
+        module, "f", {kScalar, kScalar, kScalar}, kScalar, lanes, [&](Builder &b, std::span<const Value> v) {
+          return opcode == Opcode::fma ? b.ternary(opcode, v[0], v[1], v[2]) : b.binary(opcode, v[0], v[1]);
+        });
     loop::legalize(module, target);
     Jit code = jit(module, target);
-    cameo_env env{};
-    code.function<void(cameo_env *, const T *, const T *, const T *, T *)>("f")(&env, x.data(), y.data(), z.data(),
-                                                                                out.data());
+    compiled(code)("f", {loop::bytes_of(x), loop::bytes_of(y), loop::bytes_of(z)}, loop::writable_bytes_of(out), count);
     for (size_t i = 0; i < out.size(); ++i) {
       T expected = reference(x[i], y[i], z[i]);
       ASSERT_TRUE(same(out[i], expected))
@@ -107,21 +98,14 @@ TEST(Legalized, DotProductIsExact) {
     for (int32_t lanes : {1, target.lanes(32)}) {
       if (target.dot_u8s8 && lanes == 1) continue; // the instruction takes whole vectors
       loop::Module module;
-      Builder b(module, "f");
-      b.function().exported = true;
-      Value buffers[4];
-      for (int k = 0; k < 4; ++k) buffers[k] = b.buffer_param("b" + std::to_string(k), Scalar::i32, k < 3);
-      b.for_range(0, kCount, lanes, [&](Value i) {
-        std::vector<Value> v;
-        for (int k = 0; k < 3; ++k) v.push_back(b.load(buffers[k], i, lanes));
-        b.store(b.target("vpdpbusd", {Scalar::i32, lanes}, v), buffers[3], i);
-      });
-      b.finish();
+      loop::add_elementwise(module, "f", {Scalar::i32, Scalar::i32, Scalar::i32}, Scalar::i32, lanes,
+                            [&](Builder &b, std::span<const Value> v) {
+                              return b.target("vpdpbusd", {Scalar::i32, lanes}, {v[0], v[1], v[2]});
+                            });
       loop::legalize(module, target);
       Jit code = jit(module, target);
-      cameo_env env{};
-      code.function<void(cameo_env *, const int32_t *, const int32_t *, const int32_t *, int32_t *)>("f")(
-          &env, c.data(), x.data(), y.data(), out.data());
+      compiled(code)("f", {loop::bytes_of(c), loop::bytes_of(x), loop::bytes_of(y)}, loop::writable_bytes_of(out),
+                     kCount);
       for (size_t i = 0; i < kCount; ++i) {
         auto sum = static_cast<uint32_t>(c[i]);
         for (int k = 0; k < 32; k += 8)

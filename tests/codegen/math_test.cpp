@@ -1,7 +1,8 @@
 // The mathematical functions as compiled code, on every CPU level of this machine, within the bounds of loop/math_bounds.h.
-// Levels with fma agree bit for bit: their operations are the same. Without fma, muladd rounds twice: other bits, same bounds.
+// Levels with fma agree bit for bit, and with the interpreter: their operations are the same. Without fma, muladd rounds twice:
+// other bits, same bounds.
 #include "../loop/math_bounds.h"
-#include "emit_cases.h"
+#include "compiled.h"
 
 #include "cameo/loop/legalize.h"
 
@@ -16,26 +17,18 @@ std::string function_name(Opcode code, Scalar scalar, int32_t lanes) {
   return std::string(loop::name(code)) + "_" + std::string(loop::name(scalar)) + "x" + std::to_string(lanes);
 }
 
-// f(x, [y,] out, n) for n a multiple of `lanes`.
-void add_loop(loop::Module &module, Opcode code, Scalar scalar, int32_t lanes) {
-  Builder b(module, function_name(code, scalar, lanes));
-  b.function().exported = true;
+void add_function(loop::Module &module, Opcode code, Scalar scalar, int32_t lanes) {
   bool two = loop::op_class(code) == loop::OpClass::binary;
-  Value x = b.buffer_param("x", scalar, true), y = two ? b.buffer_param("y", scalar, true) : x;
-  Value out = b.buffer_param("out", scalar, false), n = b.scalar_param("n");
-  b.for_loop(b.index_constant(0), n, lanes, {}, [&](Value i, std::span<const Value>) {
-    Value v = b.load(x, i, lanes);
-    b.store(two ? b.binary(code, v, b.load(y, i, lanes)) : b.unary(code, v), out, i);
-    return std::vector<Value>();
-  });
-  b.finish();
+  loop::add_elementwise(
+      module, function_name(code, scalar, lanes), std::vector<Scalar>(two ? 2 : 1, scalar), scalar, lanes,
+      [&](Builder &b, std::span<const Value> x) { return two ? b.binary(code, x[0], x[1]) : b.unary(code, x[0]); });
 }
 
-template <class T> std::vector<T> run(const Jit &code, Opcode opcode, int32_t lanes, const std::vector<T> &x) {
+template <class T>
+std::vector<T> run(const loop::RunElementwise &code, Opcode opcode, int32_t lanes, const std::vector<T> &x) {
   std::vector<T> out(x.size());
-  cameo_env env{};
-  code.function<void(cameo_env *, const T *, T *, int64_t)>(function_name(opcode, scalar_of<T>(), lanes))(
-      &env, x.data(), out.data(), static_cast<int64_t>(x.size()));
+  code(function_name(opcode, scalar_of<T>(), lanes), {loop::bytes_of(x)}, loop::writable_bytes_of(out),
+       static_cast<int64_t>(x.size()));
   return out;
 }
 
@@ -59,9 +52,10 @@ void check_functions(int per_exponent, double MathBound::*bound, Exact (*MathBou
     int32_t lanes = target.lanes(sizeof(T) * 8);
     loop::Module module;
     for (const MathBound &row : loop::kMathBounds)
-      for (int32_t n : {1, 3, lanes}) add_loop(module, row.code, kScalar, n);
+      for (int32_t n : {1, 3, lanes}) add_function(module, row.code, kScalar, n);
     loop::legalize(module, target);
-    Jit code = jit(module, target);
+    Jit loaded = jit(module, target);
+    loop::RunElementwise code = compiled(loaded), interpreter = loop::interpreted(module);
     for (size_t k = 0; k < std::size(loop::kMathBounds); ++k) {
       const MathBound &row = loop::kMathBounds[k];
       SCOPED_TRACE(std::string(loop::name(row.code)) + " " + target.name);
@@ -81,6 +75,7 @@ void check_functions(int per_exponent, double MathBound::*bound, Exact (*MathBou
       while (few.size() % static_cast<size_t>(lanes)) few.pop_back();
       EXPECT_TRUE(same_bits(run(code, row.code, 1, few), run(code, row.code, lanes, few), few.size()));
       if (!target.fma) continue;
+      EXPECT_TRUE(same_bits(run(interpreter, row.code, 1, few), run(code, row.code, 1, few), few.size()));
       if (with_fma[k].empty()) with_fma[k] = y;
       EXPECT_TRUE(same_bits(y, with_fma[k], y.size())) << "levels with fma disagree";
     }
@@ -102,12 +97,11 @@ template <class T, class Exact> void check_pow(double bound) {
     SCOPED_TRACE(target.name);
     int32_t lanes = target.lanes(sizeof(T) * 8);
     loop::Module module;
-    add_loop(module, Opcode::pow, scalar_of<T>(), lanes);
+    add_function(module, Opcode::pow, scalar_of<T>(), lanes);
     loop::legalize(module, target);
     Jit code = jit(module, target);
-    cameo_env env{};
-    code.function<void(cameo_env *, const T *, const T *, T *, int64_t)>(function_name(
-        Opcode::pow, scalar_of<T>(), lanes))(&env, x.data(), y.data(), out.data(), static_cast<int64_t>(x.size()));
+    compiled(code)(function_name(Opcode::pow, scalar_of<T>(), lanes), {loop::bytes_of(x), loop::bytes_of(y)},
+                   loop::writable_bytes_of(out), static_cast<int64_t>(x.size()));
     int failures = 0;
     for (size_t i = 0; i < x.size() && failures < 5; ++i) {
       Exact exact = std::pow(Exact(x[i]), Exact(y[i]));

@@ -2,6 +2,7 @@
 // the interpreter (convert_test.cpp) and on compiled code (codegen/convert_test.cpp); the oracle is support/half.h.
 #pragma once
 
+#include "elementwise.h"
 #include "math_bounds.h"
 
 #include "cameo/loop/convert.h"
@@ -109,6 +110,89 @@ inline std::vector<float> f32_inputs(DType dtype) {
       for (double d : {-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5}) around(std::ldexp(1.0, power) + d);
   }
   return inputs;
+}
+
+/// Fails at the first difference. NaNs agree in any bits when decoded: hardware may quieten them.
+inline void check_decoder(const RunElementwise &run, DType dtype, int32_t lanes) {
+  int64_t count = 0;
+  std::vector<std::byte> in = stored_inputs(dtype, count);
+  std::vector<float> out(static_cast<size_t>(count));
+  run(decoder_name(dtype, lanes), {in}, writable_bytes_of(out), count);
+  for (int64_t i = 0; i < count; ++i) {
+    uint64_t code = load_element(in.data(), dtype, i);
+    auto expected = static_cast<float>(decode(dtype, code));
+    if (dtype == DType::i64) expected = static_cast<float>(static_cast<int64_t>(code)); // decode() rounds to f64 first
+    if (dtype == DType::u64) expected = static_cast<float>(code);
+    float got = out[static_cast<size_t>(i)];
+    if (std::isnan(expected) && std::isnan(got)) continue;
+    ASSERT_EQ(std::bit_cast<uint32_t>(got), std::bit_cast<uint32_t>(expected))
+        << decoder_name(dtype, lanes) << " of code " << code << ": got " << got << ", expected " << expected;
+  }
+}
+
+inline void check_encoder(const RunElementwise &run, DType dtype, int32_t lanes, Narrowing narrowing) {
+  std::vector<float> in = f32_inputs(dtype);
+  auto count = static_cast<int64_t>(in.size()) - 1; // odd or not, a tail for some lane count
+  std::vector<std::byte> out(static_cast<size_t>(*byte_size(dtype, count)) + 8, std::byte{0x55});
+  run(encoder_name(dtype, lanes, narrowing), {bytes_of(in)}, out, count);
+  for (int64_t i = 0; i < count; ++i) {
+    float x = in[static_cast<size_t>(i)];
+    uint64_t got = load_element(out.data(), dtype, i), expected = encode(dtype, x, narrowing);
+    if (dtype == DType::f64 && std::isnan(x)) continue;
+    if (dtype == DType::f32) expected = std::bit_cast<uint32_t>(x);
+    ASSERT_EQ(got, expected) << encoder_name(dtype, lanes, narrowing) << std::hexfloat << " of " << x << " ("
+                             << std::hex << std::bit_cast<uint32_t>(x) << ")";
+  }
+  int64_t tail = count * bits(dtype) % 8;
+  EXPECT_EQ(std::to_integer<int>(out[static_cast<size_t>(count * bits(dtype) / 8)]) >> tail, tail ? 0 : 0x55)
+      << "padding";
+  for (auto i = static_cast<size_t>(*byte_size(dtype, count)); i < out.size(); ++i)
+    EXPECT_EQ(out[i], std::byte{0x55}) << "written past the end";
+}
+
+inline void add_all_conversions(Module &module) {
+  for (DType dtype : kConvertible)
+    for (int32_t lanes : convert_lanes(dtype)) add_conversions(module, dtype, lanes);
+}
+
+inline void check_all_conversions(const RunElementwise &run) {
+  for (DType dtype : kConvertible)
+    for (int32_t lanes : convert_lanes(dtype)) {
+      check_decoder(run, dtype, lanes);
+      for (Narrowing narrowing : narrowings(dtype)) check_encoder(run, dtype, lanes, narrowing);
+    }
+}
+
+/// multiply_<dtype>(x, y, out, n): storage of that type, computation in f32; n a multiple of 16.
+inline void add_multiply(Module &module, DType dtype) {
+  Builder b(module, "multiply_" + std::string(name(dtype)));
+  b.function().exported = true;
+  Value x = b.buffer_param("x", storage_scalar(dtype), true), y = b.buffer_param("y", storage_scalar(dtype), true);
+  Value out = b.buffer_param("out", storage_scalar(dtype), false), n = b.scalar_param("n");
+  b.for_loop(b.index_constant(0), n, 16, {}, [&](Value i, std::span<const Value>) {
+    store_from_f32(b, b.mul(load_as_f32(b, x, i, 16, dtype), load_as_f32(b, y, i, 16, dtype)), out, i, dtype);
+    return std::vector<Value>();
+  });
+  b.finish();
+}
+
+inline void check_multiply(const RunElementwise &run, DType dtype) {
+  constexpr int64_t kCount = 4096;
+  RandomBits random(8);
+  std::vector<std::byte> x(static_cast<size_t>(*byte_size(dtype, kCount))), y(x.size()), out(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = static_cast<std::byte>(random());
+    y[i] = static_cast<std::byte>(random());
+  }
+  run("multiply_" + std::string(name(dtype)), {x, y}, out, kCount);
+  for (int64_t i = 0; i < kCount; ++i) {
+    auto a = static_cast<float>(decode(dtype, load_element(x.data(), dtype, i)));
+    auto b = static_cast<float>(decode(dtype, load_element(y.data(), dtype, i)));
+    uint64_t got = load_element(out.data(), dtype, i), expected = encode(dtype, a * b);
+    if (std::isnan(a * b) && std::isnan(decode(dtype, got)) && std::isnan(decode(dtype, expected)))
+      continue; // sign of NaN
+    ASSERT_EQ(got, expected) << name(dtype) << ": " << a << " * " << b;
+  }
 }
 
 } // namespace cameo::loop
