@@ -105,7 +105,8 @@ private:
       for (size_t i = 0; i < lowered->arguments.size(); ++i) {
         const bool is_packed = std::any_of(step.packed.begin(), step.packed.end(),
                                            [&](const auto &p) { return p.first == static_cast<int32_t>(i); });
-        if (!lowered->arguments[i].result && !is_packed) read(numbers_.of(argument_value(node, lowered->arguments[i])));
+        if (lowered->arguments[i].kind == ops::Argument::Kind::operand && !is_packed)
+          read(numbers_.of(argument_value(node, lowered->arguments[i])));
       }
     }
   }

@@ -116,7 +116,7 @@ private:
       const auto &lowered = kernels_[static_cast<size_t>(numbers_.of(node))];
       if (!lowered || moves_only(*node) || node->is(Op::pad)) continue;
       for (size_t i = 0; i < lowered->arguments.size(); ++i) {
-        if (lowered->arguments[i].result) continue;
+        if (lowered->arguments[i].kind != ops::Argument::Kind::operand) continue;
         const std::optional<Reach> wish = reach(lowered->kernel, static_cast<int32_t>(i));
         if (!wish) continue;
         const Value *v = argument_value(*node, lowered->arguments[i]);
@@ -279,15 +279,17 @@ private:
     if (in_place_concats_.count(numbers_.of(&node))) return place_concat(node);
     const ops::Lowered &lowered = *kernels_[static_cast<size_t>(numbers_.of(&node))];
     for (const ops::Argument &a : lowered.arguments)
-      if (!a.result && !argument_value(node, a)->constant()) require_place(argument_value(node, a));
+      if (a.kind == ops::Argument::Kind::operand && !argument_value(node, a)->constant())
+        require_place(argument_value(node, a));
     for (size_t i = 0; i < lowered.arguments.size(); ++i)
-      if (lowered.arguments[i].result) place_result(node, lowered, static_cast<int32_t>(i));
+      if (lowered.arguments[i].kind == ops::Argument::Kind::result)
+        place_result(node, lowered, static_cast<int32_t>(i));
     Step step;
     step.node = numbers_.of(&node);
     step.algorithm = ops::algorithms(node).front();
     std::vector<int32_t> buffers;
     for (const ops::Argument &a : lowered.arguments)
-      if (const Value *v = argument_value(node, a); place(v)) buffers.push_back(place(v)->buffer);
+      if (const Value *v = argument_value(node, a); v && place(v)) buffers.push_back(place(v)->buffer);
     add_step(std::move(step), buffers);
   }
 
@@ -323,7 +325,7 @@ private:
                          const std::optional<Reach> &border) {
     const int32_t now = numbers_.of(&node);
     for (size_t i = 0; i < lowered.arguments.size(); ++i) {
-      if (lowered.arguments[i].result) continue;
+      if (lowered.arguments[i].kind != ops::Argument::Kind::operand) continue;
       const Value *o = argument_value(node, lowered.arguments[i]);
       if (o->constant() || o->type().shape() != v->type().shape() || o->type().layout() != v->type().layout() ||
           bits(o->type().dtype()) != bits(v->type().dtype()))
@@ -351,7 +353,7 @@ private:
   // Whether the kernel reads the buffer through another argument as well.
   bool reads_elsewhere(const ops::Lowered &lowered, const Node &node, int32_t buffer, size_t but) {
     for (size_t i = 0; i < lowered.arguments.size(); ++i)
-      if (i != but && !lowered.arguments[i].result)
+      if (i != but && lowered.arguments[i].kind == ops::Argument::Kind::operand)
         if (const auto &p = place(argument_value(node, lowered.arguments[i])); p && p->buffer == buffer) return true;
     return false;
   }
@@ -390,19 +392,59 @@ private:
 
   void schedule() {
     for (size_t s = 0; s < plan_.steps.size(); ++s) {
-      Step &step = plan_.steps[s];
-      BoundStep bound = bound_step(step);
-      const loop::Kernel &kernel = bound.lowered.kernel;
-      if (options_.plain_schedules) {
-        step.schedule = loop::plain_schedule(kernel);
-      } else {
-        const std::vector<loop::Binding> before = bound.bindings;
-        step.schedule = loop::default_schedule(kernel, bound.bindings, target_);
-        for (size_t i = 0; i < before.size(); ++i)
-          if (options_.pack_weights && bound.lowered.arguments[i].result == false &&
-              before[i].terms != bound.bindings[i].terms)
-            pack(step, static_cast<int32_t>(i), bound.bindings[i]);
+      schedule(plan_.steps[s]);
+      // Values between two stages of symbolic extents have no room in scratch memory.
+      if (const std::vector<int32_t> homeless = homeless_stages(plan_.steps[s]); !homeless.empty()) {
+        add_temporaries(static_cast<int32_t>(s), homeless);
+        schedule(plan_.steps[s]);
       }
+    }
+  }
+
+  void schedule(Step &step) {
+    BoundStep bound = bound_step(step);
+    const loop::Kernel &kernel = bound.lowered.kernel;
+    if (options_.plain_schedules) {
+      step.schedule = loop::plain_schedule(kernel);
+      return;
+    }
+    const std::vector<loop::Binding> before = bound.bindings;
+    step.schedule = loop::default_schedule(kernel, bound.bindings, target_);
+    step.packed.clear();
+    for (size_t i = 0; i < before.size(); ++i)
+      if (options_.pack_weights && before[i].terms != bound.bindings[i].terms)
+        pack(step, static_cast<int32_t>(i), bound.bindings[i]);
+  }
+
+  // Stages that the schedule keeps whole in memory, of symbolic size and without a buffer.
+  std::vector<int32_t> homeless_stages(const Step &step) const {
+    std::vector<int32_t> list;
+    if (step.kind != Step::Kind::kernel) return list;
+    const loop::Kernel &kernel = kernels_[static_cast<size_t>(step.node)]->kernel;
+    for (size_t s = 0; s < kernel.stages.size(); ++s) {
+      const loop::Stage &stage = kernel.stages[s];
+      if (step.schedule.stages[s].place != loop::Place::root || !stage.stores.empty()) continue;
+      for (int32_t d = 0; d < stage.outer_rank(); ++d)
+        if (!stage.axes[static_cast<size_t>(d)].extent.is_constant()) {
+          list.push_back(static_cast<int32_t>(s));
+          break;
+        }
+    }
+    return list;
+  }
+
+  void add_temporaries(int32_t number, const std::vector<int32_t> &stages) {
+    Step &step = plan_.steps[static_cast<size_t>(number)];
+    ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
+    for (int32_t stage : stages) {
+      lowered.add_temporary(stage);
+      const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
+      Dim bytes;
+      temporary_place(lowered, lowered.arguments.back(), b, bytes);
+      BufferPlan &buffer = plan_.buffers[static_cast<size_t>(b)];
+      buffer.bytes = bytes;
+      buffer.first = buffer.last = number;
+      step.temporaries.emplace_back(stage, b);
     }
   }
 
@@ -439,8 +481,13 @@ private:
     const ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
     std::vector<std::pair<Placement, Type>> places;
     for (const ops::Argument &a : lowered.arguments) {
-      const Value *v = argument_value(node, a);
-      places.emplace_back(require_place(v), v->type());
+      if (const Value *v = argument_value(node, a)) {
+        places.emplace_back(require_place(v), v->type());
+        continue;
+      }
+      Dim bytes;
+      for (const auto &[stage, buffer] : step.temporaries)
+        if (stage == static_cast<int32_t>(a.index)) places.push_back(temporary_place(lowered, a, buffer, bytes));
     }
     return bind_step(plan_, lowered, places);
   }

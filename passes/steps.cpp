@@ -134,7 +134,7 @@ ops::Lowered fill_kernel(const Type &type, const Halo &halo, double fill) {
   std::vector<loop::Extent> dims;
   for (const Dim &d : type.shape()) dims.push_back(l.extent(d));
   const int32_t y = k.add_buffer("y", type.dtype(), dims, loop::BufferRole::output);
-  l.arguments.push_back({true, 0, nullptr});
+  l.arguments.push_back({ops::Argument::Kind::result, 0, nullptr});
   const loop::Scalar t = loop::compute_type(type.dtype());
   // Before and after along each axis; axes that had their turn stay inside the tensor, later ones take the border along.
   for (size_t d = 0; d < halo.size(); ++d)
@@ -186,7 +186,7 @@ ops::Lowered copy_kernel(const Type &type) {
   if (bits(dtype) == 8) dtype = DType::i8;
   const int32_t x = k.add_buffer("x", dtype, dims, loop::BufferRole::input);
   store.buffer = k.add_buffer("y", dtype, dims, loop::BufferRole::output);
-  l.arguments = {{false, 0, nullptr}, {true, 0, nullptr}};
+  l.arguments = {{ops::Argument::Kind::operand, 0, nullptr}, {ops::Argument::Kind::result, 0, nullptr}};
   stage.next = {k.read(x, store.indices)};
   stage.types = {k.expr(stage.next[0]).type};
   stage.stores = {std::move(store)};
@@ -195,7 +195,19 @@ ops::Lowered copy_kernel(const Type &type) {
 }
 
 const graph::Value *argument_value(const graph::Node &node, const ops::Argument &a) {
-  return a.result ? node.result(a.index) : node.operand(a.index);
+  if (a.kind == ops::Argument::Kind::temporary) return nullptr;
+  return a.kind == ops::Argument::Kind::result ? node.result(a.index) : node.operand(a.index);
+}
+
+std::pair<Placement, Type> temporary_place(const ops::Lowered &lowered, const ops::Argument &a, int32_t buffer,
+                                           Dim &bytes) {
+  const loop::Stage &stage = lowered.kernel.stages.at(a.index);
+  graph::Shape shape;
+  for (int32_t d = 0; d < stage.outer_rank(); ++d)
+    shape.push_back(lowered.dim(stage.axes[static_cast<size_t>(d)].extent));
+  const loop::KernelBuffer &b = lowered.kernel.buffers[static_cast<size_t>(stage.stores.at(0).buffer)];
+  const Type type = Type::tensor(b.dtype, std::move(shape));
+  return {dense(type, buffer, bytes), type};
 }
 
 BoundStep bind_step(const Plan &plan, ops::Lowered lowered, const std::vector<std::pair<Placement, Type>> &places) {
@@ -209,7 +221,8 @@ BoundStep bind_step(const Plan &plan, ops::Lowered lowered, const std::vector<st
     // Memory that the kernel also writes by another name.
     for (size_t j = 0; j < places.size(); ++j)
       if (j != i && places[j].first.buffer == place.buffer &&
-          (step.lowered.arguments[i].result || step.lowered.arguments[j].result))
+          (step.lowered.arguments[i].kind != ops::Argument::Kind::operand ||
+           step.lowered.arguments[j].kind != ops::Argument::Kind::operand))
         bound.binding.aliased = true;
     step.places.push_back(place);
     step.bindings.push_back(std::move(bound.binding));
@@ -235,8 +248,16 @@ Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numberi
   }
   const graph::Node &node = *numbers.node(step.node);
   CAMEO_TRY(ops::Lowered lowered, ops::lower(node, {step.algorithm}));
+  for (const auto &[stage, buffer] : step.temporaries) lowered.add_temporary(stage);
   std::vector<std::pair<Placement, Type>> places;
   for (size_t i = 0; i < lowered.arguments.size(); ++i) {
+    const ops::Argument &a = lowered.arguments[i];
+    if (a.kind == ops::Argument::Kind::temporary) {
+      Dim bytes;
+      for (const auto &[stage, buffer] : step.temporaries)
+        if (stage == static_cast<int32_t>(a.index)) places.push_back(temporary_place(lowered, a, buffer, bytes));
+      continue;
+    }
     const graph::Value *value = argument_value(node, lowered.arguments[i]);
     const Placement *packed = nullptr;
     for (const auto &[argument, place] : step.packed)

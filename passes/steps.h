@@ -27,7 +27,11 @@ BoundStep bind_step(const Plan &plan, ops::Lowered lowered,
 /// Step of a plan, all decisions taken from it.
 Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numbering &numbers);
 
-/// Value behind argument `a` of a node's kernel.
+/// A place for the values of a stage, row-major.
+std::pair<Placement, graph::Type> temporary_place(const ops::Lowered &lowered, const ops::Argument &a, int32_t buffer,
+                                                  graph::Dim &bytes);
+
+/// Value behind argument `a` of a node's kernel; null for temporaries.
 const graph::Value *argument_value(const graph::Node &node, const ops::Argument &a);
 
 /// Whether kernel buffer `result` may share the memory of buffer `operand`, element for element: every element is read before

@@ -5,7 +5,8 @@ namespace cameo::passes {
 namespace {
 
 struct Conv {
-  int64_t n = 1, c = 4, h = 7, w = 6, m = 8, kh = 3, kw = 3, sh = 1, sw = 1, dh = 1, dw = 1, ph = 0, pw = 0, qh = 0, qw = 0, group = 1;
+  int64_t n = 1, c = 4, h = 7, w = 6, m = 8, kh = 3, kw = 3, sh = 1, sw = 1, dh = 1, dw = 1, ph = 0, pw = 0, qh = 0,
+          qw = 0, group = 1;
   bool bias = false;
   int64_t oh() const { return (h + ph + qh - (kh - 1) * dh - 1) / sh + 1; }
   int64_t ow() const { return (w + pw + qw - (kw - 1) * dw - 1) / sw + 1; }
@@ -23,7 +24,8 @@ struct Conv {
                 for (int64_t v = 0; v < kw; ++v) {
                   const int64_t a = r * sh + u * dh - ph, e = s * sw + v * dw - pw;
                   if (a < 0 || a >= h || e < 0 || e >= w) continue;
-                  sum += x[size_t(((i * c + o / mg * cg + k) * h + a) * w + e)] * f[size_t(((o * cg + k) * kh + u) * kw + v)];
+                  sum += x[size_t(((i * c + o / mg * cg + k) * h + a) * w + e)] *
+                         f[size_t(((o * cg + k) * kh + u) * kw + v)];
                 }
             y.push_back(sum);
           }
@@ -36,8 +38,8 @@ struct Conv {
       for (int64_t i : v) s += (s.size() > 1 ? ", " : "") + std::to_string(i);
       return s + "]";
     };
-    return "dilations = " + list({dh, dw}) + ", group = " + std::to_string(group) + ", pads = " + list({ph, pw, qh, qw}) +
-           ", strides = " + list({sh, sw});
+    return "dilations = " + list({dh, dw}) + ", group = " + std::to_string(group) +
+           ", pads = " + list({ph, pw, qh, qw}) + ", strides = " + list({sh, sw});
   }
   static std::string type(std::initializer_list<int64_t> dims) {
     std::string s = "f32[";
@@ -49,9 +51,11 @@ struct Conv {
   void check() const {
     const Values x = some(n * c * h * w, 1), f = some(m * c / group * kh * kw, 2), b = some(m, 3);
     const Values want = run(x, f, b);
-    const std::string xt = type({n, c, h, w}), ft = type({m, c / group, kh, kw}), bt = type({m}), yt = type({n, m, oh(), ow()});
-    std::string text = "graph @g stage canonical {\n  main(%x: " + xt + ", %f: " + ft + ", %b: " + bt + ") {\n    %y = conv %x, %f" +
-                       (bias ? ", %b" : "") + " {" + attributes() + "} : " + yt + "\n    yield %y as \"y\"\n  }\n}\n";
+    const std::string xt = type({n, c, h, w}), ft = type({m, c / group, kh, kw}), bt = type({m}),
+                      yt = type({n, m, oh(), ow()});
+    std::string text = "graph @g stage canonical {\n  main(%x: " + xt + ", %f: " + ft + ", %b: " + bt +
+                       ") {\n    %y = conv %x, %f" + (bias ? ", %b" : "") + " {" + attributes() + "} : " + yt +
+                       "\n    yield %y as \"y\"\n  }\n}\n";
     check_graph(text, {x, f, b}, {want});
     // Constant filters, channels last around the convolution.
     graph::Graph g("g");
@@ -64,15 +68,21 @@ struct Conv {
     };
     const graph::Layout nhwc = graph::Layout::channels_last(4);
     graph::Value *gf = constant(ft, f), *gb = bias ? constant(bt, b) : nullptr;
-    graph::Value *inner = g.create(graph::InsertPoint::end(body), graph::Op::relayout, {gx}, {}, {gx->type().with_layout(nhwc)})->result();
+    graph::Value *inner =
+        g.create(graph::InsertPoint::end(body), graph::Op::relayout, {gx}, {}, {gx->type().with_layout(nhwc)})
+            ->result();
     std::vector<graph::Value *> operands{inner, gf};
     if (gb) operands.push_back(gb);
     const graph::Type result = graph::parse_type(yt)->with_layout(nhwc);
     graph::Value *y = g.create(graph::InsertPoint::end(body), graph::Op::conv, operands,
-                               {{"dilations", std::vector<int64_t>{dh, dw}}, {"group", group},
-                                {"pads", std::vector<graph::Dim>{ph, pw, qh, qw}}, {"strides", std::vector<int64_t>{sh, sw}}},
-                               {result})->result();
-    graph::Value *out = g.create(graph::InsertPoint::end(body), graph::Op::relayout, {y}, {}, {result.with_layout({})})->result();
+                               {{"dilations", std::vector<int64_t>{dh, dw}},
+                                {"group", group},
+                                {"pads", std::vector<graph::Dim>{ph, pw, qh, qw}},
+                                {"strides", std::vector<int64_t>{sh, sw}}},
+                               {result})
+                          ->result();
+    graph::Value *out =
+        g.create(graph::InsertPoint::end(body), graph::Op::relayout, {y}, {}, {result.with_layout({})})->result();
     g.set_results(g.main(), {out}, {"y"});
     for (bool halos : {true, false}) {
       ProgramOptions options;
@@ -147,7 +157,8 @@ namespace {
 
 void check_pool(const std::string &fn, const std::string &extra, bool include, int64_t pad, int64_t ceil) {
   const int64_t n = 2, c = 5, h = 7, w = 6, k = 3, s = 2;
-  const int64_t oh = (h + 2 * pad - k + (ceil ? s - 1 : 0)) / s + 1, ow = (w + 2 * pad - k + (ceil ? s - 1 : 0)) / s + 1;
+  const int64_t oh = (h + 2 * pad - k + (ceil ? s - 1 : 0)) / s + 1,
+                ow = (w + 2 * pad - k + (ceil ? s - 1 : 0)) / s + 1;
   const Values x = some(n * c * h * w, 5);
   Values want;
   for (int64_t i = 0; i < n * c; ++i)
@@ -169,9 +180,10 @@ void check_pool(const std::string &fn, const std::string &extra, bool include, i
         want.push_back(fn == "max" ? best : fn == "average" ? sum / double(count) : std::sqrt(squares));
       }
   const std::string p = std::to_string(pad);
-  check_graph("graph @g stage canonical {\n main(%x: f32[2, 5, 7, 6]) {\n %y = pool %x {" + extra + "dilations = [1, 1], fn = " + fn +
-                  ", kernel = [3, 3], pads = [" + p + ", " + p + ", " + p + ", " + p + "], strides = [2, 2]} : f32[2, 5, " +
-                  std::to_string(oh) + ", " + std::to_string(ow) + "]\n yield %y as \"y\"\n }\n}\n",
+  check_graph("graph @g stage canonical {\n main(%x: f32[2, 5, 7, 6]) {\n %y = pool %x {" + extra +
+                  "dilations = [1, 1], fn = " + fn + ", kernel = [3, 3], pads = [" + p + ", " + p + ", " + p + ", " +
+                  p + "], strides = [2, 2]} : f32[2, 5, " + std::to_string(oh) + ", " + std::to_string(ow) +
+                  "]\n yield %y as \"y\"\n }\n}\n",
               {x}, {want});
 }
 
@@ -185,8 +197,10 @@ TEST(Pool, Norm) { check_pool("lp", "p = 2, ", false, 1, 0); }
 
 TEST(Pool, MaxAndItsPositions) {
   const Values x = {3, 1, 2, 9, 4, 4, -1, 0, 5};
-  check_graph("graph @g stage canonical {\n main(%x: f32[1, 1, 3, 3]) {\n %y, %i = pool %x {dilations = [1, 1], fn = max, kernel = [2, 2], "
-              "pads = [0, 0, 0, 0], strides = [1, 1]} : f32[1, 1, 2, 2], i64[1, 1, 2, 2]\n yield %y as \"y\", %i as \"i\"\n }\n}\n",
+  check_graph("graph @g stage canonical {\n main(%x: f32[1, 1, 3, 3]) {\n %y, %i = pool %x {dilations = [1, 1], fn = "
+              "max, kernel = [2, 2], "
+              "pads = [0, 0, 0, 0], strides = [1, 1]} : f32[1, 1, 2, 2], i64[1, 1, 2, 2]\n yield %y as \"y\", %i as "
+              "\"i\"\n }\n}\n",
               {x}, {{9, 4, 9, 5}, {3, 4, 3, 8}});
 }
 

@@ -25,7 +25,12 @@ namespace cameo::ops {
 
 /// What stands behind a buffer of a lowered kernel.
 struct Argument {
-  bool result = false; ///< result number `index` of the node, else operand number `index`
+  enum class Kind : uint8_t {
+    operand,   ///< number `index` of the node's operands
+    result,    ///< number `index` of its results
+    temporary, ///< the values of stage `index`, which are too large for scratch memory or of symbolic size
+  };
+  Kind kind = Kind::operand;
   size_t index = 0;
   /// When set, the buffer does not hold the (constant) operand itself but what this kernel of one input and one output makes
   /// of it, evaluated when compiling: transformed Winograd filters, sums of quantised columns.
@@ -39,6 +44,9 @@ struct Lowered {
 
   /// `dim` as an extent of the kernel; adds a symbol when it is a new expression.
   loop::Extent extent(const graph::Dim &dim);
+  graph::Dim dim(const loop::Extent &extent) const;
+  /// Gives the values of a stage (of one component) a buffer, which the caller provides. Returns its number.
+  int32_t add_temporary(int32_t stage);
 };
 
 struct LowerOptions {

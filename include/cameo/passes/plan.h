@@ -91,6 +91,8 @@ struct Step {
   std::string algorithm; ///< kernel: one of ops::algorithms(node)
   /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
+  /// Kernel: stages whose values lie in the arena, not in the kernel's scratch memory: (stage, buffer).
+  std::vector<std::pair<int32_t, int32_t>> temporaries;
   loop::Schedule schedule; ///< of the kernel
 };
 
