@@ -15,8 +15,14 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize, Stage::canonical,
      "rewrite nodes by local laws: identities, compositions, normal forms"},
     {"common_subexpressions", common_subexpressions, std::nullopt, "compute equal values once"},
-    // Merged nodes meet in new pairs, and rewriting leaves producers unused.
+    {"fold_constants", fold_constants, std::nullopt, "compute what depends on constants alone"},
+    // Merged nodes meet in new pairs, constants make identities, and rewriting leaves producers unused.
     {"canonicalize", canonicalize, std::nullopt, "rewrite nodes by local laws: identities, compositions, normal forms"},
+    {"fold_batch_norm", fold_batch_norm, std::nullopt, "fold affine maps of channels into filters"},
+    {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+    // From here on a node is a kernel.
+    {"fuse", fuse, Stage::fused, "collect nodes into groups of one kernel each"},
+    {"choose_layouts", choose_layouts, Stage::laid_out, "put the channels of images last in memory"},
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
 };
 

@@ -7,7 +7,11 @@
 namespace cameo::passes {
 
 Result<bool> canonicalize(graph::Graph &graph, const PassOptions &options);
+Result<bool> choose_layouts(graph::Graph &graph, const PassOptions &options);
 Result<bool> common_subexpressions(graph::Graph &graph, const PassOptions &options);
 Result<bool> dead_code(graph::Graph &graph, const PassOptions &options);
+Result<bool> fold_batch_norm(graph::Graph &graph, const PassOptions &options);
+Result<bool> fold_constants(graph::Graph &graph, const PassOptions &options);
+Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
 
 } // namespace cameo::passes

@@ -1,0 +1,15 @@
+// Results of a node whose operands are constants, computed while compiling. Private to passes/.
+#pragma once
+
+#include "cameo/ir/graph.h"
+
+#include <optional>
+
+namespace cameo::passes {
+
+/// The results, from the node's own lowering through the interpreter; movement is copied directly. Nullopt: the node has no
+/// kernel, extents are symbolic, an operand is not a constant at hand, a check failed (the run will say so), or it takes more than
+/// `fuel` steps.
+std::optional<std::vector<graph::Constant>> evaluate(const graph::Node &node, uint64_t fuel);
+
+} // namespace cameo::passes
