@@ -110,6 +110,8 @@ void import_qlinear_conv(NodeImport &n);
 void import_rnn(NodeImport &n);
 // attention.cpp
 void import_attention(NodeImport &n);
+void import_flex_attention(NodeImport &n);
+void import_linear_attention(NodeImport &n);
 void import_rotary_embedding(NodeImport &n);
 // control_flow.cpp
 void import_if(NodeImport &n);

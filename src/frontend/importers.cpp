@@ -5,7 +5,8 @@
 namespace cameo::frontend {
 namespace {
 
-constexpr std::string_view kAi = "", kMl = "ai.onnx.ml", kTraining = "ai.onnx.preview.training";
+constexpr std::string_view kAi = "", kMl = "ai.onnx.ml", kPreview = "ai.onnx.preview",
+                           kTraining = "ai.onnx.preview.training";
 
 // Sorted by domain and name.
 constexpr Importer kImporters[] = {
@@ -21,6 +22,7 @@ constexpr Importer kImporters[] = {
     {kAi, "Asinh", 1, import_unary, ""},
     {kAi, "Atan", 1, import_unary, ""},
     {kAi, "Atanh", 1, import_unary, ""},
+    {kAi, "Attention", 1, import_attention, "size of heads known"},
     {kAi, "AveragePool", 1, import_pool, ""},
     {kAi, "BatchNormalization", 1, import_batch_normalization, "rank 1; spatial 0; training before opset 14"},
     {kAi, "Bernoulli", 1, import_bernoulli, ""},
@@ -93,6 +95,7 @@ constexpr Importer kImporters[] = {
     {kAi, "LeakyRelu", 1, import_activation, ""},
     {kAi, "Less", 1, import_compare, ""},
     {kAi, "LessOrEqual", 1, import_compare, ""},
+    {kAi, "LinearAttention", 1, import_linear_attention, "size of heads known"},
     {kAi, "Log", 1, import_unary, ""},
     {kAi, "LogSoftmax", 1, import_softmax, ""},
     {kAi, "Loop", 1, import_loop, "carried values keep their rank"},
@@ -112,6 +115,7 @@ constexpr Importer kImporters[] = {
     {kAi, "Mul", 1, import_binary, ""},
     {kAi, "Multinomial", 1, import_multinomial, ""},
     {kAi, "Neg", 1, import_unary, ""},
+    {kAi, "NegativeLogLikelihoodLoss", 1, import_nll_loss, ""},
     {kAi, "NonMaxSuppression", 1, import_nms, ""},
     {kAi, "NonZero", 1, import_nonzero, ""},
     {kAi, "Not", 1, import_unary, ""},
@@ -146,6 +150,7 @@ constexpr Importer kImporters[] = {
     {kAi, "Resize", 1, import_resize, ""},
     {kAi, "ReverseSequence", 1, import_reverse_sequence, ""},
     {kAi, "RoiAlign", 1, import_roi_align, ""},
+    {kAi, "RotaryEmbedding", 1, import_rotary_embedding, "size of heads known"},
     {kAi, "Round", 1, import_unary, ""},
     {kAi, "Scan", 9, import_scan, ""},
     {kAi, "Scatter", 1, import_scatter_elements, ""},
@@ -161,6 +166,7 @@ constexpr Importer kImporters[] = {
     {kAi, "Size", 1, import_size, ""},
     {kAi, "Slice", 1, import_slice, "axes known"},
     {kAi, "Softmax", 1, import_softmax, ""},
+    {kAi, "SoftmaxCrossEntropyLoss", 1, import_softmax_cross_entropy, ""},
     {kAi, "Softplus", 1, import_unary, ""},
     {kAi, "Softsign", 1, import_unary, ""},
     {kAi, "SpaceToDepth", 1, import_space_to_depth, ""},
@@ -184,6 +190,7 @@ constexpr Importer kImporters[] = {
     {kAi, "Upsample", 1, import_upsample, ""},
     {kAi, "Where", 1, import_where, ""},
     {kAi, "Xor", 1, import_binary, ""},
+    {kPreview, "FlexAttention", 1, import_flex_attention, "numbers and size of heads known"},
 };
 
 constexpr bool is_sorted() {

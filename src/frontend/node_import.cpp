@@ -465,9 +465,34 @@ Region *NodeImport::body(std::string_view attribute, Node *owner, const std::vec
   return scope.region;
 }
 
-std::vector<Value *> NodeImport::inline_body(std::string_view attribute) {
+void NodeImport::region(Node *owner, const std::vector<Type> &arguments,
+                        const std::function<std::vector<Value *>(const std::vector<Value *> &)> &fill) {
+  Region *region = model_.graph.add_region(owner);
+  std::vector<Value *> values;
+  for (const Type &type : arguments) values.push_back(model_.graph.add_argument(region, type));
+  const graph::InsertPoint outside = builder_.point();
+  builder_.set_point(graph::InsertPoint::end(region));
+  std::vector<Value *> results = fill(values);
+  builder_.set_point(outside);
+  if (!failed_) model_.graph.set_results(region, std::move(results));
+}
+
+Value *NodeImport::choose(Value *condition, const Type &type, const std::function<Value *()> &then,
+                          const std::function<Value *()> &otherwise) {
+  if (failed_) return nullptr;
+  if (const auto known = ints_of(condition)) return (*known)[0] ? then() : otherwise();
+  Node *node = create(Op::if_, {condition}, {}, {type});
+  region(node, {}, [&](const auto &) { return std::vector<Value *>{then()}; });
+  region(node, {}, [&](const auto &) { return std::vector<Value *>{otherwise()}; });
+  if (!failed_) return node->result();
+  discard(node);
+  return nullptr;
+}
+
+std::vector<Value *> NodeImport::inline_body(std::string_view attribute, const std::vector<Value *> &arguments) {
   const onnx::GraphProto *proto = graph_attribute(attribute);
   if (failed_ || !proto) return {};
+  CAMEO_CHECK(size_t(proto->input_size()) == arguments.size(), "arguments of a body");
   Scope scope;
   scope.parent = &scope_;
   scope.region = scope_.region;
@@ -475,6 +500,7 @@ std::vector<Value *> NodeImport::inline_body(std::string_view attribute) {
   scope.opsets = scope_.opsets;
   scope.environment = scope_.environment;
   scope.function_depth = scope_.function_depth;
+  for (size_t i = 0; i < arguments.size(); ++i) scope.values[proto->input(int(i)).name()] = arguments[i];
   std::vector<Value *> results;
   if (model_.declare_names(*proto, scope)) results = model_.import_body(*proto, scope);
   if (results.empty() || std::find(results.begin(), results.end(), nullptr) != results.end()) {

@@ -139,8 +139,14 @@ public:
   Region *body(std::string_view attribute, Node *owner, const std::vector<Type> &arguments);
   /// Erases a node that an attempt has created.
   void discard(Node *node);
-  /// Imports a graph attribute without arguments in place of the node; empty after a problem.
-  std::vector<Value *> inline_body(std::string_view attribute);
+  /// Imports a graph attribute in place of the node; empty after a problem.
+  std::vector<Value *> inline_body(std::string_view attribute, const std::vector<Value *> &arguments = {});
+  /// A new region of `owner` that an importer fills itself: everything that `fill` makes goes there.
+  void region(Node *owner, const std::vector<Type> &arguments,
+              const std::function<std::vector<Value *>(const std::vector<Value *> &)> &fill);
+  /// condition ? then() : otherwise(), of that type, where only the taken one is computed. The condition is a scalar.
+  Value *choose(Value *condition, const Type &type, const std::function<Value *()> &then,
+                const std::function<Value *()> &otherwise);
   /// Number of inputs and outputs that a graph attribute declares.
   std::pair<size_t, size_t> body_arity(std::string_view attribute) const;
   /// A node as it is, for control flow.
