@@ -50,19 +50,32 @@ struct Carried {
   std::vector<bool> open;
 };
 
+// The extents of both that differ become symbols of the run, once each; ranks and dtypes agree.
+Type widen(NodeImport &n, const Type &t, const Type &yielded, std::vector<bool> &open, bool &changed) {
+  open.resize(size_t(t.rank()), false);
+  Shape shape = t.shape();
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (!open[i] && shape[i] != yielded.dim(int(i))) {
+      shape[i] = n.fresh_dim();
+      open[i] = changed = true;
+    }
+  return Type::tensor(t.dtype(), std::move(shape));
+}
+
+bool alike(const Type &a, const Type &b) {
+  return a.is_ranked() && b.is_ranked() && a.dtype() == b.dtype() && a.rank() == b.rank();
+}
+
 // Widens the argument's type so that it covers what the body yields. False after failing; `changed` when it was too narrow.
 bool settle(NodeImport &n, Carried &c, const Type &yielded, bool &changed) {
   if (c.type == yielded) return true;
   const Type &t = c.type;
-  if (t.is_ranked() && yielded.is_ranked() && t.dtype() == yielded.dtype() && t.rank() == yielded.rank()) {
-    c.open.resize(size_t(t.rank()), false);
-    Shape shape = t.shape();
-    for (size_t i = 0; i < shape.size(); ++i)
-      if (!c.open[i] && shape[i] != yielded.dim(int(i))) {
-        shape[i] = n.fresh_dim();
-        c.open[i] = changed = true;
-      }
-    c.type = Type::tensor(t.dtype(), std::move(shape));
+  if (alike(t, yielded)) {
+    c.type = widen(n, t, yielded, c.open, changed);
+    return true;
+  }
+  if (t.is_sequence() && yielded.is_sequence() && alike(t.element(), yielded.element())) {
+    c.type = Type::sequence(widen(n, t.element(), yielded.element(), c.open, changed));
     return true;
   }
   std::optional<Type> both = join(n, t, yielded);
@@ -76,6 +89,17 @@ bool settle(NodeImport &n, Carried &c, const Type &yielded, bool &changed) {
   changed = changed || !(*both == t);
   c.type = std::move(*both);
   return true;
+}
+
+bool is_empty_optional(const Value *v) { return v->is(Op::optional_make) && v->producer()->operand_count() == 0; }
+bool is_empty_sequence(const Value *v) { return v->is(Op::sequence_construct) && v->producer()->operand_count() == 0; }
+
+// A sequence that starts empty and gets an element in each iteration: its elements are like that one.
+std::optional<Type> collected(NodeImport &n, const Value *argument, const Value *yielded) {
+  if (!yielded->is(Op::sequence_insert) || yielded->producer()->operand(0) != argument) return std::nullopt;
+  const Type &element = yielded->producer()->operand(1)->type();
+  if (!element.is_ranked() || element.dtype() != argument->type().element().dtype()) return std::nullopt;
+  return Type::sequence(n.element_type(element));
 }
 
 // Run-time symbols from `mark` on belong to the body.
@@ -92,6 +116,7 @@ int64_t symbol_mark(NodeImport &n) { return n.fresh_dim().runtime_number(); }
 
 // The type of a body's value outside of it, where the body's own symbols mean nothing: fresh ones take their place.
 Type outside(NodeImport &n, const Type &type, int64_t mark) {
+  if (type.is_sequence()) return Type::sequence(outside(n, type.element(), mark));
   if (!type.is_ranked()) return type;
   Shape shape = type.shape();
   for (Dim &d : shape)
@@ -166,6 +191,7 @@ void import_loop(NodeImport &n) {
     if (!n.has(i + 2)) return void(n.fail("an initial value is missing"));
     state.push_back({n.input(i + 2)->type(), {}});
   }
+  std::vector<bool> unwrap(carried, false);
   if (trip) trip = n.cast(trip, DType::i64);
   std::vector<Value *> operands = {trip, condition};
   for (size_t i = 0; i < carried; ++i) operands.push_back(n.input(i + 2));
@@ -179,7 +205,32 @@ void import_loop(NodeImport &n) {
     for (const Carried &c : state) arguments.push_back(c.type);
     node = n.create(Op::loop, operands, {}, std::vector<Type>(outputs - 1, Type::scalar(DType::f32)));
     region = n.body("body", node, arguments);
-    for (size_t i = 0; i < carried && !n.failed(); ++i) settle(n, state[i], region->results()[i + 1]->type(), changed);
+    for (size_t i = 0; i < carried && !n.failed(); ++i) {
+      // A body that makes what an optional holds: the next iteration finds it in there, and so does who is outside.
+      if (state[i].type.is_optional() && !region->results()[i + 1]->type().is_optional()) {
+        const Type &element = region->results()[i + 1]->type();
+        if (std::optional<Type> both = join(n, state[i].type.element(), element);
+            both && !(*both == state[i].type.element())) {
+          state[i].type = Type::optional(*both);
+          operands[i + 2] = n.make_typed(Op::optional_make, {}, {}, state[i].type);
+          if (!is_empty_optional(n.input(i + 2))) return void(n.unsupported("an optional that changes its type"));
+          changed = true;
+          continue;
+        }
+        unwrap[i] = true;
+        n.change_result(region, i + 1,
+                        [&](Value *v) { return n.make_typed(Op::optional_make, {v}, {}, state[i].type); });
+      }
+      const Value *yielded = region->results()[i + 1];
+      if (is_empty_sequence(operands[i + 2]) && !state[i].type.element().is_ranked())
+        if (std::optional<Type> type = collected(n, region->argument(i + 2), yielded)) {
+          state[i].type = *type;
+          operands[i + 2] = n.make_typed(Op::sequence_construct, {}, {}, *type);
+          changed = true;
+          continue;
+        }
+      settle(n, state[i], yielded->type(), changed);
+    }
     if (n.failed() || changed) n.discard(node);
     if (n.failed()) return;
   }
@@ -207,7 +258,8 @@ void import_loop(NodeImport &n) {
     node->result(i)->set_type(*type);
   }
   for (size_t i = 0; i < n.output_count(); ++i)
-    if (n.wants(i)) n.result(i, node->result(i));
+    if (n.wants(i))
+      n.result(i, i < carried && unwrap[i] ? n.make(Op::optional_get, {node->result(i)}) : node->result(i));
 }
 
 // Inputs: initial states, then sequences. Body: (states..., slices...) -> (states..., slices...).

@@ -143,6 +143,7 @@ void import_sequence_length(NodeImport &n);
 void import_split_to_sequence(NodeImport &n);
 void import_concat_from_sequence(NodeImport &n);
 void import_optional(NodeImport &n);
+void import_sequence_map(NodeImport &n);
 void import_optional_has_element(NodeImport &n);
 void import_optional_get_element(NodeImport &n);
 // strings.cpp

@@ -312,10 +312,14 @@ std::optional<Type> ModelImporter::value_type(const onnx::TypeProto &proto, cons
     const auto &inner =
         proto.has_sequence_type() ? proto.sequence_type().elem_type() : proto.optional_type().elem_type();
     std::optional<Type> element;
-    // The elements of a sequence may differ where its type says nothing: what it says may not even be one shape.
-    if (inner.has_tensor_type()) {
+    if (inner.has_tensor_type()) { // extents that have no name are of the run: each element has its own
       if (auto dtype = dtype_of(inner.tensor_type().elem_type())) element = Type::unranked(*dtype);
-      if (element && proto.has_optional_type()) element = value_type(inner, where, input);
+      if (element && inner.tensor_type().has_shape() && inner.tensor_type().shape().dim_size() <= options.limits.rank) {
+        Shape shape;
+        for (const auto &d : inner.tensor_type().shape().dim())
+          shape.push_back(d.has_dim_value() && d.dim_value() >= 0 ? Dim(d.dim_value()) : graph.new_runtime_symbol());
+        element = Type::tensor(element->dtype(), std::move(shape));
+      }
     } else {
       element = value_type(inner, where, input);
     }

@@ -181,6 +181,14 @@ DType NodeImport::dtype(std::string_view attribute, DType otherwise) {
   return otherwise;
 }
 
+std::optional<Type> NodeImport::type_attribute(std::string_view attribute) {
+  const auto *a = find(attribute);
+  if (!a) return std::nullopt;
+  std::optional<Type> type = model_.value_type(a->tp(), where_, "");
+  if (!type) failed_ = true;
+  return type;
+}
+
 // --- problems ----------------------------------------------------------------------------------------------------------
 
 Value *NodeImport::fail(std::string what) {
@@ -280,6 +288,17 @@ std::vector<double> NodeImport::need_reals(const Value *value, std::string_view 
 graph::Graph &NodeImport::graph() { return model_.graph; }
 const Limits &NodeImport::limits() const { return model_.options.limits; }
 Dim NodeImport::fresh_dim(std::optional<Dim> upper) { return model_.graph.new_runtime_symbol(std::move(upper)); }
+
+Type NodeImport::element_type(const Type &type) {
+  if (!type.is_ranked()) return type;
+  Shape shape = type.shape();
+  for (Dim &d : shape) {
+    bool runtime = false;
+    d.for_each_symbol([&](const std::string &key) { runtime = runtime || Dim::from_key(key).is_runtime(); });
+    if (runtime) d = fresh_dim();
+  }
+  return Type::tensor(type.dtype(), std::move(shape));
+}
 
 Value *NodeImport::build(const ops::NodeSpec &spec, const Type &type) {
   if (auto known = ops::evaluate(spec, type, model_.graph)) return ops::materialize(builder_, *known);
@@ -477,6 +496,16 @@ void NodeImport::region(Node *owner, const std::vector<Type> &arguments,
   if (!failed_) model_.graph.set_results(region, std::move(results));
 }
 
+void NodeImport::change_result(Region *region, size_t index, const std::function<Value *(Value *)> &change) {
+  if (failed_) return;
+  std::vector<Value *> results = region->results();
+  const graph::InsertPoint outside = builder_.point();
+  builder_.set_point(graph::InsertPoint::end(region));
+  results[index] = change(results[index]);
+  builder_.set_point(outside);
+  if (!failed_) model_.graph.set_results(region, std::move(results));
+}
+
 Value *NodeImport::choose(Value *condition, const Type &type, const std::function<Value *()> &then,
                           const std::function<Value *()> &otherwise) {
   if (failed_) return nullptr;
@@ -495,7 +524,7 @@ std::vector<Value *> NodeImport::inline_body(std::string_view attribute, const s
   CAMEO_CHECK(size_t(proto->input_size()) == arguments.size(), "arguments of a body");
   Scope scope;
   scope.parent = &scope_;
-  scope.region = scope_.region;
+  scope.region = builder_.point().region;
   scope.context = scope_.context + " in " + std::string(attribute) + " of '" + escape_name(proto_.name()) + "'";
   scope.opsets = scope_.opsets;
   scope.environment = scope_.environment;

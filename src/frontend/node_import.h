@@ -84,6 +84,7 @@ public:
   /// One of the words; fails otherwise.
   std::string word(std::string_view attribute, std::initializer_list<std::string_view> words);
   DType dtype(std::string_view attribute, DType otherwise); ///< an attribute that is a TensorProto.DataType
+  std::optional<Type> type_attribute(std::string_view attribute);
 
   // Problems, each the user's: 65 and 69.
   Value *fail(std::string what);
@@ -131,12 +132,16 @@ public:
   /// The extents of a value as i64[rank].
   Value *shape_of(Value *x);
   Dim fresh_dim(std::optional<Dim> upper = {});
+  /// The type of a sequence's elements like this one: extents that only the run knows get symbols of their own.
+  Type element_type(const Type &type);
   graph::Graph &graph();
   const Limits &limits() const;
 
   /// Imports a graph attribute into a new region of `owner`: arguments of these types, results as the body's outputs. Null after a
   /// problem (reported with the node inside that has it). `argument_names` come from the body.
   Region *body(std::string_view attribute, Node *owner, const std::vector<Type> &arguments);
+  /// Replaces result `index` of a body by what `change` makes of it, inside the body.
+  void change_result(Region *region, size_t index, const std::function<Value *(Value *)> &change);
   /// Erases a node that an attempt has created.
   void discard(Node *node);
   /// Imports a graph attribute in place of the node; empty after a problem.

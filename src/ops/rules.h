@@ -46,6 +46,9 @@ std::string shape_text(const graph::Shape &shape);
 /// The two extents must be the same number; equal text of symbols, or unknown until the run, is fine.
 bool may_be_equal(const graph::Dim &a, const graph::Dim &b);
 
+/// Whether the expression has a symbol that only the run knows.
+bool mentions_runtime(const graph::Dim &d);
+
 // sources.cpp
 Inferred infer_source(InferContext &c);
 // elementwise.cpp
