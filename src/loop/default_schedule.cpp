@@ -563,20 +563,35 @@ private:
         for (int32_t r : readers_[p])
           if (r != s && !needed[r]) return false;
     const int32_t n = contiguous_axis(s);
-    if (n < 0 || !stage(s).axes[n].extent.is_constant() || !allows_vector(s, n)) return false;
+    if (n < 0) return false;
     const auto along = axes_along(s, needed);
     auto dim_along = [&](int32_t p, int32_t axis) {
       for (size_t d = 0; d < along[p].size(); ++d)
         if (along[p][d] == axis) return static_cast<int32_t>(d);
       return -1;
     };
+    const Schedule before = plan_;
+    if (!stage(s).axes[n].extent.is_constant()) // a row of unknown length is computed again where it is read
+      std::erase_if(members, [&](int32_t p) {
+        if (stage(p).is_reduction() || dim_along(p, n) < 0) return false;
+        plan_.stages[p].place = Place::inlined;
+        return true;
+      });
+    if (members.empty() || !allows_vector(s, n)) {
+      plan_ = before;
+      return false;
+    }
+    auto give_up = [&] {
+      plan_ = before;
+      return false;
+    };
     int32_t across = 0, rows = 0;
     for (int32_t p : members) {
       for (int32_t a : along[p])
-        if (a == -3) return false;
+        if (a == -3) return give_up();
       if (stage(p).is_reduction()) (dim_along(p, n) >= 0 ? across : rows) += 1;
     }
-    if (across > 0 && rows > 0) return false;
+    if (across > 0 && rows > 0) return give_up();
     // The loops that all reductions share; in them the members are computed.
     std::vector<int32_t> shared, inside;
     for (int32_t a = 0; a < stage(s).outer_rank(); ++a) {
@@ -584,12 +599,13 @@ private:
       const bool all = std::all_of(members.begin(), members.end(), [&](int32_t p) { return dim_along(p, a) >= 0; });
       (all ? shared : inside).push_back(a);
     }
-    if (rows > 0 && !inside.empty()) return false;
+    if (rows > 0 && !inside.empty()) return give_up();
     for (int32_t p : members)
       for (size_t a = 0; a < stage(p).axes.size(); ++a) {
         const int32_t outer = a < along[p].size() ? along[p][a] : -1;
         const bool looped = std::find(shared.begin(), shared.end(), outer) != shared.end();
-        if (!stage(p).axes[a].extent.is_constant() && !looped) return false;
+        const bool reduced = stage(p).axes[a].kind == AxisKind::reduction;
+        if (!stage(p).axes[a].extent.is_constant() && !looped && !reduced) return give_up();
       }
     StageSchedule &root = plan_.stages[s];
     const int64_t width = extent(stage(s).axes[n]);
@@ -649,7 +665,57 @@ private:
     plan.loops.push_back(l);
   }
 
+  // Stages whose size is known at run time only cannot be kept whole: they are computed inside the loops that they share with the
+  // result, or again where they are read.
+  bool scoped(int32_t s) {
+    std::vector<bool> needed(k_.stages.size(), false);
+    std::vector<int32_t> members, stack{s};
+    while (!stack.empty()) {
+      const int32_t r = stack.back();
+      stack.pop_back();
+      for_each_expr(r, [&](const Expr &e) {
+        if (e.kind != Expr::Kind::stage || needed[e.source] || e.source == r || sequential(e.source)) return;
+        const bool inlined = plan_.stages[e.source].place == Place::inlined;
+        if (!inlined && (!is_root(e.source) || !stage(e.source).stores.empty())) return;
+        needed[e.source] = true;
+        if (!inlined) members.push_back(e.source);
+        stack.push_back(e.source);
+      });
+    }
+    const auto along = axes_along(s, needed);
+    std::vector<bool> shared(stage(s).axes.size(), false);
+    std::vector<int32_t> placed;
+    for (int32_t p : members) {
+      bool symbolic = false, mapped = true;
+      for (int32_t d = 0; d < stage(p).outer_rank(); ++d) {
+        if (stage(p).axes[d].extent.is_constant()) continue;
+        symbolic = true;
+        mapped &= along[p][d] >= 0;
+      }
+      if (!symbolic) continue;
+      if (!mapped) {
+        if (stage(p).is_reduction()) return false;
+        plan_.stages[p].place = Place::inlined;
+        continue;
+      }
+      for (int32_t d = 0; d < stage(p).outer_rank(); ++d)
+        if (!stage(p).axes[d].extent.is_constant()) shared[along[p][d]] = true;
+      placed.push_back(p);
+    }
+    if (placed.empty()) return false;
+    std::vector<LoopSpec> &loops = plan_.stages[s].loops;
+    std::stable_partition(loops.begin(), loops.end(), [&](const LoopSpec &l) { return shared[l.axis]; });
+    const auto at = static_cast<int32_t>(std::count(shared.begin(), shared.end(), true)) - 1;
+    for (int32_t p : placed) {
+      plan_.stages[p].place = Place::local;
+      plan_.stages[p].at_stage = s;
+      plan_.stages[p].at_loop = at;
+    }
+    return true;
+  }
+
   void plain_root(int32_t s) {
+    if (scoped(s)) return;
     const Stage &st = stage(s);
     StageSchedule &plan = plan_.stages[s];
     if (st.is_reduction() || sequential(s)) return; // the plain loops

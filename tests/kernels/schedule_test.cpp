@@ -173,6 +173,37 @@ TEST(Schedules, Softmax) {
   }
 }
 
+// Rows and lengths that are known at run time only.
+TEST(Schedules, SoftmaxOfSymbolicSize) {
+  for (bool symbolic_length : {false, true})
+    for (auto [rows, n] : {std::array<int64_t, 2>{3, 10}, {5, 67}, {1, 128}, {2, 1}}) {
+      Kernel k = softmax(rows, n);
+      k.symbols = {"rows", "n"};
+      for (KernelBuffer &b : k.buffers) {
+        b.dims[0] = Extent::of_symbol(0);
+        if (symbolic_length) b.dims[1] = Extent::of_symbol(1);
+      }
+      for (Stage &s : k.stages) {
+        s.axes[0].extent = Extent::of_symbol(0);
+        if (symbolic_length && s.axes.size() > 1) s.axes[1].extent = Extent::of_symbol(1);
+      }
+      std::vector<Binding> bindings(2);
+      for (Binding &b : bindings) {
+        LayoutTerm outer{0, 1, 0, n, -1};
+        if (symbolic_length) outer = {0, 1, 0, 1, 1};
+        b.terms = {outer, {1, 1, 0, 1, -1}};
+      }
+      for (const char *cpu : {"native", "x86-64-v3"}) {
+        KernelRun run;
+        run.kernel = k;
+        run.bindings = bindings;
+        run.symbols = {rows, n};
+        run.schedule = default_schedule(k, run.bindings, codegen::resolve_targets(cpu)->back());
+        expect_right(run, cpu);
+      }
+    }
+}
+
 // Softmax over the middle axis: the rows of the reduction lie across the vectors.
 TEST(Schedules, SoftmaxAcrossTheContiguousAxis) {
   for (auto [b, n, c] : {std::array<int64_t, 3>{3, 4, 5}, {2, 7, 40}, {1, 33, 64}}) {
