@@ -8,7 +8,7 @@ packages=(
   llvm-19-dev liblld-19-dev clang-19      # code generation; clang compiles the runtime part of every library
   libonnx-dev libprotobuf-dev             # ONNX's protobuf classes
   libcli11-dev libspdlog-dev nlohmann-json3-dev zlib1g-dev libzstd-dev
-  libgtest-dev                            # tests
+  libgtest-dev libonnx-testdata           # tests
 )
 
 # Whether what a package is for is there: an own CMake, Ninja or compiler counts as well as Debian's.

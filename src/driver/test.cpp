@@ -156,9 +156,10 @@ Verdict read_verdict(const ChildResult &child, const ChildLimits &limits) {
     return verdict;
   }
   verdict.reason = describe(child, limits);
-  if (!child.errors.empty()) {
-    const size_t start = child.errors.find_last_of('\n', child.errors.size() - 2);
-    verdict.reason += ": " + escape_name(child.errors.substr(start == std::string::npos ? 0 : start + 1));
+  const size_t end = child.errors.find_last_not_of('\n');
+  if (end != std::string::npos) { // its last words
+    const size_t start = child.errors.find_last_of('\n', end);
+    verdict.reason += ": " + escape_name(child.errors.substr(start == std::string::npos ? 0 : start + 1, end - start), 400);
   }
   return verdict;
 }
