@@ -364,7 +364,7 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
       v = apply_op(store.combine, {as_computed(old, buffer.dtype), v}, compute_type(buffer.dtype));
     }
     if (b_.type(v).scalar == Scalar::i1) v = apply_op(Opcode::zext, {v}, Scalar::i8);
-    v = as_stored(v, buffer.dtype, store.saturate);
+    v = as_stored(splat(v, point.lanes), buffer.dtype, store.saturate); // f16 has no vector operations of its own
     if (bits(buffer.dtype) < 8) {
       CAMEO_CHECK(point.lanes == 1 && !store.accumulate, "vectors of packed elements: " + buffer.name);
       store_packed(v, buffers_[store.buffer], at.address, buffer.dtype, point, object_of_buffer(store.buffer));
