@@ -62,16 +62,17 @@ struct worker {
 };
 
 struct pool {
+  /* Workers spin on this line: nothing else that changes within a region may lie in it. */
   _Alignas(64) _Atomic uint32_t epoch;
+  atomic_bool stop;
   /* The region; written before the epoch advances. */
-  struct cameo_env *env;
+  _Alignas(64) struct cameo_env *env;
   cameo_task task;
   void *capture;
   int64_t tasks;
   int32_t threads; /* workers and the caller */
   int process;
   size_t block_bytes;
-  atomic_bool stop;
   _Alignas(64) atomic_int pending; /* workers' shares that are not done */
   struct worker workers[];         /* threads - 1 */
 };
