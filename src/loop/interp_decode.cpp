@@ -59,6 +59,9 @@ private:
     return slots_[v.id];
   }
 
+  // Constants have their slots before anything else has.
+  bool is_constant(Value v) const { return slots_[v.id] < code_.constants.size(); }
+
   uint32_t add_constant(std::span<const std::byte> image) {
     size_t at =
         static_cast<size_t>(round_up(static_cast<int64_t>(code_.constants.size()), image.size() >= 32 ? 32 : 8));
@@ -235,7 +238,7 @@ private:
     case Opcode::prefetch:
       return;
     case Opcode::broadcast:
-      if (slots_[op.results[0].id] == kNone) emit_lanes(op, broadcast_handler(type(op.operands[0]).scalar));
+      if (!is_constant(op.results[0])) emit_lanes(op, broadcast_handler(type(op.operands[0]).scalar));
       return;
     case Opcode::select:
       return emit_lanes(op, select_handler(type(op.operands[0]), type(op.results[0])));

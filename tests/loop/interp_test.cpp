@@ -170,6 +170,26 @@ func @f(%x: buf<i64>, %n: i64, %zero: i64) -> i64 {
   EXPECT_EQ(info.results[0], 10u);
 }
 
+// A broadcast shares the slot of the argument that it replaces, and is computed all the same.
+TEST(Interp, BroadcastsAreCarried) {
+  const char *text = R"(
+func @f(%s: i32, %out: buf<i32> noalias) {
+  %zero = const 0 : i64
+  %two = const 2 : i64
+  %none = const 0 : i32x4
+  %r = for %i = %zero to %two iter (%a = %none) {
+    %b = broadcast %s : i32x4
+    yield %b
+  }
+  store %r, %out[0] : i32x4
+  return
+}
+)";
+  std::vector<int32_t> out(4);
+  run(text, {Argument::integer(7), buffer(out)});
+  EXPECT_EQ(out, (std::vector<int32_t>{7, 7, 7, 7}));
+}
+
 TEST(Interp, WhileAndBranches) {
   const char *text = R"(
 func @collatz(%n: i64) -> (i64, i64) {
