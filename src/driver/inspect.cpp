@@ -7,7 +7,9 @@
 #include "cameo/passes/pass_manager.h"
 #include "cameo/support/files.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace cameo::driver {
 
@@ -52,51 +54,66 @@ Result<InspectReport> inspect_library(std::span<const std::byte> bytes, const st
   return report;
 }
 
-// A model that is well formed but not supported is reported, not refused: that is what people inspect for.
-Result<InspectReport> inspect_model(const Options &options) {
-  InspectReport report;
-  report.kind = "model";
-  auto unsupported = [&](const Diagnostics &problems) {
-    for (const Diagnostic &problem : problems) report.unsupported.emplace_back(problem.where, problem.what);
-  };
-  auto model = load_model(options);
-  if (!model) {
-    if (exit_code(model.errors()) != ExitCode::unsupported) return model.errors();
-    unsupported(model.errors());
-    return report;
-  }
-  const frontend::ModelInfo &info = (*model)->info;
+// What the file says of itself.
+void describe(InspectReport &report, const frontend::ModelInfo &info) {
   auto fact = [&](const std::string &name, const std::string &value) { report.facts.emplace_back(name, value); };
   for (const frontend::OpsetImport &opset : info.opsets)
     fact(opset.domain.empty() ? "opset" : "opset " + opset.domain, std::to_string(opset.version));
   fact("ir version", std::to_string(info.ir_version));
   if (!info.producer_name.empty()) fact("producer", info.producer_name + " " + info.producer_version);
-  fact("nodes", std::to_string(info.nodes));
   uint64_t bytes = 0;
   for (const frontend::InputFile &file : info.files) bytes += file.bytes;
   fact("bytes", std::to_string(bytes));
+  fact("nodes", std::to_string(info.nodes));
   report.ops = info.op_counts;
+}
 
-  if (auto ports = input_ports((*model)->graph))
+// A model that is well formed but not supported is reported, not refused: that is what people inspect for.
+Result<InspectReport> inspect_model(const Options &options) {
+  InspectReport report;
+  report.kind = "model";
+  std::set<std::string> places; // a node may have several problems
+  auto unsupported = [&](const Diagnostics &problems) {
+    for (const Diagnostic &problem : problems) {
+      report.unsupported.emplace_back(problem.where, problem.what);
+      places.insert(problem.where);
+    }
+  };
+  auto coverage = [&](const frontend::ModelInfo &info) {
+    const int64_t nodes = std::max<int64_t>(info.nodes - static_cast<int64_t>(places.size()), 0);
+    report.facts.emplace_back("supported nodes", std::to_string(nodes) + " of " + std::to_string(info.nodes));
+  };
+  auto model = load_model(options);
+  if (!model) {
+    if (exit_code(model.errors()) != ExitCode::unsupported) return model.errors();
+    CAMEO_TRY(const frontend::ModelInfo info, frontend::read_info(options.model));
+    describe(report, info);
+    unsupported(model.errors());
+    coverage(info);
+    return report;
+  }
+  const frontend::ModelInfo &info = (*model)->info;
+  graph::Graph &graph = (*model)->graph;
+  describe(report, info);
+  if (auto ports = input_ports(graph))
     report.inputs = std::move(*ports);
   else
     unsupported(ports.errors());
-  if (auto ports = output_ports((*model)->graph))
+  if (auto ports = output_ports(graph))
     report.outputs = std::move(*ports);
   else
     unsupported(ports.errors());
 
   // What compiling would make of it, on this machine.
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets("native"));
-  auto changed = passes::run_pipeline((*model)->graph);
-  if (!changed) return changed.errors();
-  auto program = passes::build_program((*model)->graph, targets);
-  if (!program) {
-    if (exit_code(program.errors()) != ExitCode::unsupported) return program.errors();
-    unsupported(program.errors());
-    return report;
-  }
-  if (const auto count = flops((*model)->graph)) fact("flops", std::to_string(std::llround(*count)));
+  if (auto changed = passes::run_pipeline(graph); !changed) return changed.errors();
+  auto program = passes::build_program(graph, targets);
+  if (!program && exit_code(program.errors()) != ExitCode::unsupported) return program.errors();
+  if (!program) unsupported(program.errors());
+  coverage(info);
+  if (!program) return report;
+  auto fact = [&](const std::string &name, const std::string &value) { report.facts.emplace_back(name, value); };
+  if (const auto count = flops(graph)) fact("flops", std::to_string(std::llround(*count)));
   const passes::Variant &variant = program->variants[0];
   fact("weights bytes", std::to_string(program->constants.size()));
   fact("arena bytes", variant.plan.arena_bytes.str());

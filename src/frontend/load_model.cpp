@@ -43,6 +43,11 @@ ModelInfo info_of(const std::string &path, const ModelFile &file, const External
 
 } // namespace
 
+Result<ModelInfo> read_info(const std::string &path, const Limits &limits) {
+  CAMEO_TRY(const ModelFile file, open_model(path, limits));
+  return info_of(path, file, ExternalData(path, {}));
+}
+
 Result<Model> load_model(const std::string &path, const LoadOptions &options) {
   const std::string where = escape_name(path);
   CAMEO_TRY(ModelFile file, open_model(path, options.limits));
