@@ -88,10 +88,26 @@ run_cases() {
   if [ $absent -gt 0 ]; then echo "   skipped: $absent cases of $1, which are not in $2"; fi
 }
 
+# run_scripts PRESET: the tests that CMake knows besides the areas' programs (programs that link compiled models).
+run_scripts() {
+  local log=$logs/$1-scripts.log summary
+  ctest --test-dir "build/$1" --exclude-regex "^($(all_areas | paste -sd'|'))\$" --timeout $time_limit --output-on-failure >"$log" 2>&1 || true
+  summary=$(grep -E '^[0-9]+% tests passed' "$log" || true)
+  if [[ $summary =~ ,\ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+)$ ]]; then
+    passed=$((passed + BASH_REMATCH[2] - BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[1]))
+    echo "   $1/scripts: $((BASH_REMATCH[2] - BASH_REMATCH[1])) passed, ${BASH_REMATCH[1]} failed"
+  else
+    failed=$((failed + 1))
+    echo "   $1/scripts: no summary, see $log"
+  fi
+  sed -nE 's/^.*Test +#[0-9]+: (.*)\*\*\*Failed.*$/   failed: \1/p' "$log"
+}
+
 all_areas() { find tests -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort; }
 
 configure_and_build release
 run_tests release $(all_areas)
+run_scripts release
 shared=${CAMEO_SHARED:-../shared}
 if [ -d "$shared/onnx-backend" ]; then
   run_cases onnx-backend "$shared/onnx-backend"

@@ -52,6 +52,13 @@ std::string joined(const std::vector<std::string> &words) {
   return out;
 }
 
+// Passes know nodes, not files.
+Diagnostics in_file(Diagnostics problems, const std::string &path) {
+  for (Diagnostic &problem : problems)
+    problem.where = escape_name(path) + (problem.where.empty() ? "" : ": " + problem.where);
+  return problems;
+}
+
 // A symbol as the model calls it: keys have a backslash before names that look like run-time symbols.
 std::string symbol_name(const std::string &key) { return key.starts_with('\\') ? key.substr(1) : key; }
 
@@ -213,7 +220,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   const std::string cpus = options.target_cpus.empty() ? "native" : joined(options.target_cpus);
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
 
-  CAMEO_TRY([[maybe_unused]] const bool changed, passes::run_pipeline(graph));
+  if (auto changed = passes::run_pipeline(graph); !changed) return in_file(changed.errors(), out.model->info.path);
   clock.done("passes");
   if (emit == Emit::graph) {
     out.artefact.append(graph::print(graph));
@@ -221,21 +228,23 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   }
 
   // From here on the graph does not change.
-  CAMEO_TRY(passes::Program program, passes::build_program(graph, targets));
+  auto program = passes::build_program(graph, targets);
+  if (!program) return in_file(program.errors(), out.model->info.path);
   clock.done("lower");
-  for (const passes::Variant &v : program.variants)
+  for (const passes::Variant &v : program->variants)
     explain(options, v.target.name + ": " + std::to_string(v.kernels) + " kernels, " + std::to_string(v.calls) +
                          " calls, arena of " + v.plan.arena_bytes.str() + " bytes, weights of " +
-                         std::to_string(program.constants.size()) + " bytes");
+                         std::to_string(program->constants.size()) + " bytes");
   if (emit == Emit::loops) {
-    if (program.variants.size() != 1)
+    if (program->variants.size() != 1)
       return Diagnostic{ExitCode::usage, "",
-                        "--emit loops: name one CPU with --target-cpu, not " + std::to_string(program.variants.size())};
-    out.artefact.append(loop::print(program.variants[0].code));
+                        "--emit loops: name one CPU with --target-cpu, not " +
+                            std::to_string(program->variants.size())};
+    out.artefact.append(loop::print(program->variants[0].code));
     return out;
   }
 
-  out.program = std::make_unique<passes::Program>(std::move(program));
+  out.program = std::make_unique<passes::Program>(std::move(*program));
   out.spec = artefact_spec(*out.program, name);
   CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));
   if (const auto count = flops(graph))

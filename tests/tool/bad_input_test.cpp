@@ -210,6 +210,25 @@ TEST(BadInput, B21NoNodesOrNoOutputs) {
   refused(nothing.model());
 }
 
+// B60: valid but not supported is another exit code, and every such node is told at once.
+TEST(BadInput, UnsupportedOperatorsAreToldAllAtOnce) {
+  GraphBytes g = relu_graph();
+  g.nodes = {node("Relu", {"x"}, {"a"}, "known"), node("Frobnicate", {"a"}, {"b"}, "first", bytes(7, "com.example")),
+             node("Relu", {"b"}, {"c"}, "behind"), node("Mystify", {"c"}, {"y"}, "second", bytes(7, "com.example"))};
+  const std::string model = g.model() + bytes(8, bytes(1, "com.example") + number(2, 1));
+  const std::string text = refused(model, 69);
+  EXPECT_NE(text.find("node 'first' (com.example::Frobnicate"), std::string::npos) << text;
+  EXPECT_NE(text.find("node 'second' (com.example::Mystify"), std::string::npos) << text;
+  EXPECT_EQ(text.find("'known'"), std::string::npos) << text;
+
+  Scratch s; // inspecting it is no error: it says what is there and what is missing
+  s.write("m.onnx", model);
+  const Ended e = cameo::testing::cameo({"inspect", "m.onnx"}, s.path());
+  EXPECT_EQ(e.code, 0) << e.err;
+  EXPECT_NE(e.out.find("Relu:2"), std::string::npos) << e.out;
+  EXPECT_NE(e.out.find("supported nodes: 2 of 4\n"), std::string::npos) << e.out;
+}
+
 TEST(BadInput, NamesAreEscapedAndCut) {
   GraphBytes g = relu_graph();
   g.nodes = {node("Add", {"x", "no\nthing\x1b[31m"}, {"y"}, std::string(5000, 'n'))};
