@@ -52,6 +52,7 @@ Format format_of(DType dtype) {
   }
 }
 
+// Formats without infinities: f8e5m2 is half an f16 instead.
 Expr decode_small(Expr x, const Format &f) {
   Expr code = x.cast(Opcode::zext, Scalar::i32);
   Expr a = (code & (f.sign() - 1)) << f.shift();
@@ -59,13 +60,8 @@ Expr decode_small(Expr x, const Format &f) {
   Expr based = float_of(a + f.least_normal());
   Expr denormal = bits_of(based - static_cast<double>(std::bit_cast<float>(static_cast<uint32_t>(f.least_normal()))));
   Expr i = select(a < (1 << kF32Mantissa), denormal, normal);
-  if (f.specials == Specials::ieee) {
-    Expr special = a | kInfinity;
-    special = select(a > (f.infinity() << f.shift()), special | 0x400000, special);
-    i = select(a < (f.infinity() << f.shift()), i, special);
-  } else if (f.specials == Specials::fn) {
+  if (f.specials == Specials::fn)
     i = select((code & (f.sign() - 1)) == (f.sign() - 1), 0x7ff00000, i); // quiet, its payload the mantissa
-  }
   i = i | ((code & f.sign()) << (32 - f.width()));
   if (f.specials == Specials::fnuz) i = select(code == f.sign(), 0x7fc00000, i);
   return float_of(i);
@@ -138,6 +134,11 @@ Expr decode_float(Expr x, DType dtype) {
     return x.cast(Opcode::fpext, Scalar::f32);
   case DType::f8e8m0:
     return decode_scale(x);
+  case DType::f8e5m2: { // the upper half of an f16
+    Expr code = x.cast(Opcode::zext, Scalar::i16) << 8;
+    return Expr{x.builder, x.builder->bitcast(code.value, x.type().with_scalar(Scalar::f16))}.cast(Opcode::fpext,
+                                                                                                   Scalar::f32);
+  }
   default:
     return decode_small(x, format_of(dtype));
   }

@@ -147,7 +147,8 @@ Expansion Replacements::expansion_of(const Function &function, const Op &op) con
     return from == Scalar::f32 && to == Scalar::f16 && target_.f16_convert ? nullptr : expand_fptrunc;
   }
   case Opcode::target:
-    return op.symbol == "vpdpbusd" && !target_.dot_u8s8 ? expand_dot_u8s8 : nullptr;
+    return op.symbol == "vpdpbusd" && !has_dot_u8s8(target_, function.type(op.results[0]).lanes) ? expand_dot_u8s8
+                                                                                                 : nullptr;
   default:
     return nullptr;
   }

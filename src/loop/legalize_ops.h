@@ -19,6 +19,8 @@ Value expand_fma(Builder &builder, const Replaced &replaced);
 Value expand_rem(Builder &builder, const Replaced &replaced);
 Value expand_fpext(Builder &builder, const Replaced &replaced);
 Value expand_fptrunc(Builder &builder, const Replaced &replaced);
+/// Whether the target has vpdpbusd for that many lanes of 32 bits: a power of two from 4 up to its vectors.
+bool has_dot_u8s8(const Target &target, int32_t lanes);
 Value expand_dot_u8s8(Builder &builder, const Replaced &replaced);
 
 } // namespace cameo::loop

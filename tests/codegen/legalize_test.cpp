@@ -95,8 +95,7 @@ TEST(Legalized, DotProductIsExact) {
   }
   for (const loop::Target &target : runnable_targets()) {
     SCOPED_TRACE(target.name);
-    for (int32_t lanes : {1, target.lanes(32)}) {
-      if (target.dot_u8s8 && lanes == 1) continue; // the instruction takes whole vectors
+    for (int32_t lanes : {1, 4, 64, target.lanes(32)}) {
       loop::Module module;
       loop::add_elementwise(module, "f", {Scalar::i32, Scalar::i32, Scalar::i32}, Scalar::i32, lanes,
                             [&](Builder &b, std::span<const Value> v) {

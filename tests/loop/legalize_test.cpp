@@ -141,11 +141,12 @@ TEST(Legalize, ReplacesWhatTheTargetLacks) {
   EXPECT_TRUE(left(Opcode::fptrunc, f64, f32, none));
 }
 
+// How many instructions are left of one of so many lanes.
 TEST(Legalize, ReplacesTheDotProduct) {
-  auto build = [](const Target &target) {
+  auto left = [](const Target &target, int32_t lanes) {
     Module module;
     Builder b(module, "f");
-    Type type{Scalar::i32, 8};
+    Type type{Scalar::i32, lanes};
     Value c = b.scalar_param("c", type), x = b.scalar_param("x", type), y = b.scalar_param("y", type);
     b.set_results({type});
     b.finish({b.target("vpdpbusd", type, {c, x, y})});
@@ -155,8 +156,13 @@ TEST(Legalize, ReplacesTheDotProduct) {
   };
   Target vnni;
   vnni.dot_u8s8 = true;
-  EXPECT_EQ(build(vnni), 1);
-  EXPECT_EQ(build({}), 0);
+  vnni.vector_bits = 256;
+  EXPECT_EQ(left({}, 8), 0);
+  EXPECT_EQ(left(vnni, 4), 1);
+  EXPECT_EQ(left(vnni, 8), 1);
+  EXPECT_EQ(left(vnni, 32), 4);
+  EXPECT_EQ(left(vnni, 24), 0); // halves of 12 lanes are no register
+  EXPECT_EQ(left(vnni, 1), 0);
 }
 
 // Every function, f32 and f64, lanes that are not a power of two included.

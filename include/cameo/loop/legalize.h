@@ -16,7 +16,7 @@ namespace cameo::loop {
 ///   - fpext and fptrunc of f16 (unless the target has f16_convert; to and from f64 in any case) and of bf16 (in any case:
 ///     hardware flushes denormals) by integer arithmetic: rounded once, to nearest even, denormals kept, NaNs quiet
 ///     with the top of their payload (widening bf16 is a shift: a signaling NaN stays one);
-///   - target "vpdpbusd" without dot_u8s8, bit for bit.
+///   - target "vpdpbusd" without dot_u8s8, bit for bit; with it, where its lanes are not those of a register.
 /// What an expansion computes does not depend on the target except where it says muladd: then the last bits differ
 /// between targets with and without fma, within the same bounds. Deterministic and idempotent; the module stays valid.
 void legalize(Module &module, const Target &target);
