@@ -29,10 +29,10 @@ template <class T> T reference_sigmoid(T x) {
   return (x < 0 ? z : 1) / (1 + z);
 }
 
-// f32: the maximum over all 2^32 inputs, with and without fma, rounded up to a quarter (math_exhaustive). f64: likewise over
-// 10^8 random inputs. About 1: the polynomial, and its last addition. Up to 1.75: one more rounding in sight (e^a and 1/e^a, a
-// sum of two parts). 2 and more: a quotient of rounded numbers (tanh, sigmoid, tan), an argument that was rounded (atanh,
-// acosh), or a result that just entered a smaller binade (asin and atan past their joints).
+// f32: the maximum over all 2^32 inputs, with and without fma, rounded up to a quarter (math_exhaustive; tan: over every 101st
+// input). f64: likewise over some 10^6 random inputs. About 1: the polynomial, and its last addition. Up to 1.75: one more
+// rounding in sight (e^a and 1/e^a, a sum of two parts). 2 and more: a quotient of rounded numbers (tanh, sigmoid, tan), an
+// argument that was rounded (atanh, acosh), or a result that just entered a smaller binade (asin and atan past their joints).
 inline const MathBound kMathBounds[] = {
     {Opcode::exp, 1.25, 1.25, std::exp, std::exp},
     {Opcode::expm1, 1.75, 2.25, std::expm1, std::expm1},
