@@ -28,18 +28,25 @@ public:
       // Bottom up, so that a load has its final place before an earlier one is put in front of the same use.
       for (auto it = block.rbegin(); it != block.rend();) {
         llvm::MachineInstr &load = *it++;
-        changed |= is_plain_load(load) && sink(load, registers);
+        changed |= is_plain_load(load, registers) && sink(load, registers);
       }
     }
     return changed;
   }
 
 private:
-  static bool is_plain_load(const llvm::MachineInstr &instruction) {
-    return instruction.mayLoad() && !instruction.mayStore() && !instruction.isCall() && !instruction.isPHI() &&
-           !instruction.isTerminator() && !instruction.hasUnmodeledSideEffects() &&
-           !instruction.hasOrderedMemoryRef() && instruction.getNumExplicitDefs() == 1 &&
-           instruction.getOperand(0).getReg().isVirtual();
+  // Reads memory, defines one register and touches nothing else: no flags, no stack pointer. (MXCSR, an implicit operand of float
+  // instructions, is reserved: nothing here writes it.)
+  static bool is_plain_load(const llvm::MachineInstr &instruction, const llvm::MachineRegisterInfo &registers) {
+    if (!instruction.mayLoad() || instruction.mayStore() || instruction.isCall() || instruction.isTerminator() ||
+        instruction.isPHI() || instruction.hasUnmodeledSideEffects() || instruction.hasOrderedMemoryRef() ||
+        instruction.getNumExplicitDefs() != 1)
+      return false;
+    for (const llvm::MachineOperand &operand : instruction.operands()) {
+      if (!operand.isReg() || !operand.getReg().isPhysical()) continue;
+      if (operand.isDef() || !operand.isImplicit() || !registers.isReserved(operand.getReg().asMCReg())) return false;
+    }
+    return true;
   }
 
   static bool is_barrier(const llvm::MachineInstr &instruction) {
@@ -50,8 +57,6 @@ private:
   // Moves the load in front of the first instruction after it that uses its result, or that memory may not be read behind.
   static bool sink(llvm::MachineInstr &load, llvm::MachineRegisterInfo &registers) {
     llvm::Register result = load.getOperand(0).getReg();
-    for (const llvm::MachineOperand &operand : load.operands())
-      if (operand.isReg() && operand.getReg().isPhysical() && !operand.isImplicit()) return false;
     llvm::MachineBasicBlock &block = *load.getParent();
     auto next = std::next(load.getIterator()), place = next;
     while (place != block.end() && !is_barrier(*place) && !place->readsVirtualRegister(result)) ++place;
