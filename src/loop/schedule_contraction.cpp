@@ -1,0 +1,210 @@
+// Contractions: sums of products in which a constant is shared along one axis of the result and the other operand along another. The
+// sums stay in registers, constants are packed by panels of columns, and the next panel is read ahead (PERF.md 3.2).
+#include "scheduler.h"
+
+namespace cameo::loop {
+
+// Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the accumulators,
+// whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one that does not move along n
+// is one scalar that is broadcast. Constants that stay the same along m and the reduction's tile are hoisted: they cost a register.
+Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n, int64_t columns,
+                                     int32_t lanes, int64_t steps) const {
+  Tile best;
+  const int64_t registers = t_.vector_registers;
+  for (int32_t m = static_cast<int32_t>(out.axes.size()) - 1; m >= -1; --m) {
+    if (m == n || (m >= 0 && out.axes[m].kind == AxisKind::sequential)) continue;
+    const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
+    if (m >= 0 && rows == 1) continue;
+    for (int64_t nv = 1; nv <= 4; ++nv)
+      for (int64_t mr = 1; mr <= std::min<int64_t>(rows, registers); ++mr) {
+        double loads = 0;
+        int64_t live = mr * nv + 1;
+        for (const ReadInfo &r : reads) {
+          const bool along_n = moves_with(*r.expr, n), along_m = m >= 0 && moves_with(*r.expr, m);
+          loads += double((along_n ? nv : 1) * (along_m ? mr : 1));
+          if (along_n && !along_m) live += steps <= 9 ? nv * steps : nv;
+        }
+        if (live > registers) continue;
+        const double tiles = std::ceil(double(rows) / double(mr)) * std::ceil(double(columns) / double(nv * lanes));
+        const double share =
+            std::min(1.0, double(rows) / std::ceil(double(rows) / double(mr)) / double(mr)); // balanced tiles
+        const double fma = share * double(mr * nv) / t_.fma_per_cycle, load = share * loads / kLoadsPerCycle;
+        double others = 1; // tiles over the remaining axes
+        for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
+          if (a != n && a != m) others *= double(extent(out.axes[a]));
+        const double cost = others * tiles * (std::max({fma, load, kFmaLatency}) + 0.15 * load + 0.5);
+        if (cost < best.cost * 0.99) best = {m, mr, nv, cost};
+      }
+  }
+  return best;
+}
+
+// s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along the contiguous one.
+bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
+  const Stage &acc = stage(sum);
+  Stage out = stage(s); // its outer axes
+  out.axes.resize(out.outer_rank());
+  const int32_t n = contiguous_axis(s);
+  if (n < 0 || !allows_vector(s, n) || !allows_vector(sum, n)) return false;
+  const std::vector<ReadInfo> reads = buffer_reads(sum);
+  for (const ReadInfo &r : reads)
+    if (!r.constant_buffer && r.coefficient[n] != 0 && r.coefficient[n] != 1) return false;
+  if (!out.axes[n].extent.is_constant()) return false;
+  const int64_t columns = extent(out.axes[n]);
+  const int32_t lanes = lanes_for(sum, columns);
+  // The constant that is walked along n with the reduction, and shared along m: it gets packed by panels.
+  const ReadInfo *weight = nullptr;
+  for (const ReadInfo &r : reads)
+    if (r.constant_buffer && moves_with(*r.expr, n)) weight = &r;
+  int64_t steps = 1;
+  for (const Axis &axis : acc.axes)
+    if (axis.kind == AxisKind::reduction) steps *= extent(axis);
+  const Tile tile = best_tile(reads, out, n, columns, lanes, steps);
+  const int32_t m = tile.m;
+  // Every vector is loaded for one multiply-add, as in a depthwise convolution or a pool: there is nothing to pack.
+  const bool depthwise = std::any_of(reads.begin(), reads.end(),
+                                     [&](const ReadInfo &r) { return !r.constant_buffer && r.coefficient[n] == 1; });
+  const int64_t panel = tile.nv * lanes;
+  const bool dot = weight && !depthwise && is_dot(sum, *weight->expr);
+  StageSchedule &root = plan_.stages[s], &inner = plan_.stages[sum];
+  root.loops.clear();
+  inner.loops.clear();
+  root.vector_axis = inner.vector_axis = n;
+  root.lanes = inner.lanes = lanes;
+  int64_t weight_bytes = 0, panel_elements = 0;
+  if (weight && !depthwise) {
+    const KernelBuffer &w = k_.buffers[weight->expr->source];
+    int32_t dim = -1;
+    for (size_t d = 0; d < weight->expr->indices.size(); ++d)
+      for (const auto &entry : weight->expr->indices[d].axes)
+        if (entry.first == n) dim = static_cast<int32_t>(d);
+    // Panels of columns, inside them the reduction in the order of its loops.
+    std::vector<std::pair<int32_t, int64_t>> order{{dim, 1}};
+    std::vector<bool> listed(w.dims.size(), false);
+    listed[dim] = true;
+    for (size_t a = acc.outer_rank(); a < acc.axes.size(); ++a)
+      for (size_t d = 0; d < weight->expr->indices.size(); ++d)
+        for (const auto &entry : weight->expr->indices[d].axes)
+          if (entry.first == static_cast<int32_t>(a) && !listed[d]) {
+            order.emplace_back(static_cast<int32_t>(d), 1);
+            listed[d] = true;
+          }
+    std::vector<std::pair<int32_t, int64_t>> front;
+    for (size_t d = 0; d < w.dims.size(); ++d)
+      if (!listed[d]) front.emplace_back(static_cast<int32_t>(d), 1);
+    order.insert(order.begin(), front.begin(), front.end());
+    order.emplace_back(dim, panel);
+    if (dot) order.emplace_back(weight_dim(*weight->expr, static_cast<int32_t>(acc.axes.size()) - 1), 4);
+    const bool plain_dim =
+        weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
+    if (plain_dim) {
+      Binding b = packed(w, order, 64);
+      b.aliased = bindings_[weight->expr->source].aliased;
+      bindings_[weight->expr->source] = b;
+      weight_bytes = b.size * std::max(1, bits(w.dtype) / 8);
+      panel_elements = steps * panel;
+      if (!front.empty()) panel_elements = 0;
+    }
+  }
+  // Loop order: panels outermost when the weights exceed half of the second-level cache, rows outermost otherwise.
+  const bool panels_outside = weight_bytes > t_.l2_bytes / 2;
+  std::vector<LoopSpec> loops;
+  auto add = [&](int32_t axis, int64_t t, bool balanced) {
+    LoopSpec l;
+    l.axis = axis;
+    l.tile = t;
+    l.balanced = balanced;
+    loops.push_back(l);
+  };
+  if (panels_outside || depthwise) add(n, panel, false);
+  for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
+    if (a != n && a != m) add(a, 1, false);
+  if (m >= 0) add(m, tile.mr, true);
+  if (!panels_outside && !depthwise) add(n, panel, false);
+  int64_t points = 1;
+  for (const Axis &axis : out.axes) points *= extent(axis);
+  if (points * steps > kParallelWork) make_parallel(out, loops);
+  root.loops = loops;
+  if (sum != s) {
+    inner.place = Place::registers;
+    inner.at_stage = s;
+    inner.at_loop = static_cast<int32_t>(loops.size()) - 1;
+  }
+  // Reduction loops in order; the innermost is unrolled 4 times, a short one completely.
+  int64_t unrolled = 1;
+  std::vector<LoopSpec> reduction;
+  for (size_t a = acc.axes.size(); a-- > static_cast<size_t>(acc.outer_rank());) {
+    LoopSpec l;
+    l.axis = static_cast<int32_t>(a);
+    const int64_t e = extent(acc.axes[a]);
+    if (dot && a + 1 == acc.axes.size()) {
+      l.tile = 4 * divisor_at_most(e / 4, 4);
+      l.balanced = false;
+      unrolled = 2;
+      reduction.push_back(l);
+      continue;
+    }
+    const int64_t limit = depthwise ? 32 : a + 1 == acc.axes.size() ? 4 : 1;
+    if (acc.axes[a].extent.is_constant() && e * unrolled <= limit) {
+      unrolled *= e;
+      if (unrolled * tile.mr * tile.nv <= 512) continue; // no loop: part of the point box
+      unrolled /= e;
+    }
+    l.tile = unrolled > 1 || depthwise ? 1 : divisor_at_most(e, 4);
+    if (!acc.axes[a].extent.is_constant()) l.tile = 1;
+    l.balanced = false;
+    unrolled = std::max<int64_t>(unrolled, 2);
+    reduction.push_back(l);
+  }
+  inner.loops.insert(inner.loops.end(), reduction.rbegin(), reduction.rend());
+  inner.dot = dot;
+  if (panels_outside && panel_elements > 0) {
+    inner.prefetch_buffer = weight->expr->source;
+    inner.prefetch_loop_stage = s;
+    inner.prefetch_loop = 0;
+    inner.prefetch_panel = panel_elements;
+  }
+  return true;
+}
+
+// carried + zext(u8) * sext(s8) with the signed operand in `weight`, 4 steps of the innermost reduction axis at a time.
+bool Scheduler::is_dot(int32_t sum, const Expr &weight) const {
+  const Stage &acc = stage(sum);
+  const Axis &innermost = acc.axes.back();
+  if (!t_.dot_u8s8 || acc.types[0] != Scalar::i32 || !innermost.extent.is_constant() || innermost.extent.value % 4 != 0)
+    return false;
+  const int32_t dim = weight_dim(weight, static_cast<int32_t>(acc.axes.size()) - 1);
+  if (dim < 0 || weight.indices[dim].axes.size() != 1 || weight.indices[dim].axes[0].second != 1) return false;
+  const Expr &next = k_.exprs[acc.next[0]];
+  if (next.kind != Expr::Kind::op || next.op != Opcode::add || k_.exprs[next.args[0]].kind != Expr::Kind::carried)
+    return false;
+  const Expr &product = k_.exprs[next.args[1]];
+  if (product.kind != Expr::Kind::op || product.op != Opcode::mul) return false;
+  const Expr *unsigned_read = nullptr, *signed_read = nullptr;
+  for (ExprId id : product.args) {
+    const Expr &e = k_.exprs[id];
+    if (e.kind != Expr::Kind::op || k_.exprs[e.args[0]].kind != Expr::Kind::buffer ||
+        k_.exprs[e.args[0]].type != Scalar::i8)
+      return false;
+    if (k_.exprs[e.args[0]].rule != OutOfRange::never) return false;
+    (e.op == Opcode::zext ? unsigned_read : signed_read) = &k_.exprs[e.args[0]];
+    if (e.op != Opcode::zext && e.op != Opcode::sext) return false;
+  }
+  return unsigned_read && signed_read == &weight &&
+         step_of(unsigned_read->indices, bindings_[unsigned_read->source], static_cast<int32_t>(acc.axes.size()) - 1) ==
+             1;
+}
+
+void Scheduler::make_parallel(const Stage &out, std::vector<LoopSpec> &loops) const {
+  // The outermost loop of at least two iterations; a loop of one iteration in front of it moves nothing.
+  for (LoopSpec &l : loops) {
+    if (out.axes[l.axis].kind == AxisKind::sequential || !out.axes[l.axis].extent.is_constant()) return;
+    const int64_t trips = (extent(out.axes[l.axis]) + l.tile - 1) / l.tile;
+    if (trips < 2) continue;
+    l.parallel_tasks = static_cast<int32_t>(std::min<int64_t>(trips, kTasks));
+    std::rotate(loops.begin(), loops.begin() + (&l - loops.data()), loops.begin() + (&l - loops.data()) + 1);
+    return;
+  }
+}
+
+} // namespace cameo::loop

@@ -1,0 +1,287 @@
+// The analytical scheduler: what default_schedule.cpp describes, as one class in three files,
+//   scheduler.h               what a kernel's stages read and along which axes they move
+//   schedule_contraction.cpp  register tiles and packed constants
+//   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size
+#pragma once
+
+#include "cameo/loop/apply.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace cameo::loop {
+
+inline constexpr double kLoadsPerCycle = 2;
+inline constexpr double kFmaLatency = 4;
+inline constexpr int64_t kParallelWork =
+    1 << 20; // multiply-adds (or elements * 8) below which one thread is as fast as several
+inline constexpr int32_t kTasks = 8;
+
+struct ReadInfo {
+  const Expr *expr;
+  std::vector<int64_t>
+      coefficient; ///< per axis of the stage: elements of the buffer that one step moves (0: independent)
+  bool constant_buffer = false;
+};
+
+class Scheduler {
+public:
+  Scheduler(const Kernel &kernel, std::vector<Binding> &bindings, const Target &target)
+      : k_(kernel), bindings_(bindings), t_(target), plan_(plain_schedule(kernel)) {}
+
+  Schedule run() {
+    // Elements of less than a byte are taken one at a time: neighbours share bytes.
+    for (const KernelBuffer &buffer : k_.buffers)
+      if (bits(buffer.dtype) < 8) return std::move(plan_);
+    for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
+    inline_cheap_stages();
+    for (int32_t s = count() - 1; s >= 0; --s)
+      if (is_root(s)) root(s);
+    return std::move(plan_);
+  }
+
+private:
+  int32_t count() const { return static_cast<int32_t>(k_.stages.size()); }
+  const Stage &stage(int32_t s) const { return k_.stages[s]; }
+  bool is_root(int32_t s) const { return plan_.stages[s].place == Place::root; }
+
+  template <class F> void for_each_expr(int32_t s, F visit) const {
+    std::set<ExprId> seen;
+    std::vector<ExprId> stack;
+    for (const auto *list : {&stage(s).init, &stage(s).next, &stage(s).before})
+      stack.insert(stack.end(), list->begin(), list->end());
+    while (!stack.empty()) {
+      const ExprId id = stack.back();
+      stack.pop_back();
+      if (id < 0 || !seen.insert(id).second) continue;
+      const Expr &e = k_.exprs[id];
+      visit(e);
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+      for (const Index &i : e.indices) stack.push_back(i.indirect);
+    }
+  }
+
+  std::vector<int32_t> readers_of(int32_t s) const {
+    std::vector<int32_t> list;
+    for (int32_t r = 0; r < count(); ++r) {
+      bool reads = false;
+      for_each_expr(r, [&](const Expr &e) { reads |= e.kind == Expr::Kind::stage && e.source == s; });
+      if (reads && r != s) list.push_back(r);
+    }
+    return list;
+  }
+
+  int64_t extent(const Axis &axis) const { return axis.extent.is_constant() ? axis.extent.value : 256; }
+  bool sequential(int32_t s) const {
+    return std::any_of(stage(s).axes.begin(), stage(s).axes.end(),
+                       [](const Axis &a) { return a.kind == AxisKind::sequential; });
+  }
+
+  // A stage that is no reduction and is read at one point per reader's point, or costs little, needs no memory.
+  void inline_cheap_stages() {
+    for (int32_t s = 0; s < count(); ++s) {
+      if (stage(s).is_reduction() || !stage(s).stores.empty() || readers_[s].empty() || sequential(s)) continue;
+      int operations = 0;
+      for_each_expr(s, [&](const Expr &e) { operations += e.kind == Expr::Kind::op ? (is_math(e.op) ? 8 : 1) : 0; });
+      int reads = 0;
+      bool in_reduction = false;
+      for (int32_t r : readers_[s]) {
+        in_reduction |= stage(r).is_reduction();
+        for_each_expr(r, [&](const Expr &e) { reads += e.kind == Expr::Kind::stage && e.source == s; });
+      }
+      if (operations <= 2 || (reads == 1 && !in_reduction)) plan_.stages[s].place = Place::inlined;
+    }
+  }
+
+  static bool is_math(Opcode op) {
+    return (op >= Opcode::exp && op <= Opcode::pow) || op == Opcode::div || op == Opcode::sqrt;
+  }
+
+  // Elements that a step along `axis` moves in the buffer behind an index list, where the layout says; 0 for no move, a large
+  // number where the step is not constant.
+  int64_t step_of(const std::vector<Index> &indices, const Binding &binding, int32_t axis) const {
+    int64_t step = 0;
+    for (const LayoutTerm &term : binding.terms)
+      for (const auto &[a, c] : indices[term.dim].axes) {
+        if (a != axis) continue;
+        if (term.stride_symbol >= 0) return int64_t{1} << 40;
+        if (term.divide == 1) step += c * term.stride;
+      }
+    for (const Index &i : indices)
+      if (i.indirect >= 0) {
+        bool depends = false;
+        std::vector<ExprId> stack{i.indirect};
+        while (!stack.empty()) {
+          const Expr &e = k_.exprs[stack.back()];
+          stack.pop_back();
+          depends |= e.kind == Expr::Kind::axis && e.integer == axis;
+          for (const Index &j : e.indices) {
+            for (const auto &entry : j.axes) depends |= entry.first == axis;
+            if (j.indirect >= 0) stack.push_back(j.indirect);
+          }
+          stack.insert(stack.end(), e.args.begin(), e.args.end());
+        }
+        if (depends) return int64_t{1} << 40;
+      }
+    return step;
+  }
+
+  // The axis along which the stage's result is contiguous; -1 when there is none worth a vector.
+  int32_t contiguous_axis(int32_t s) const {
+    const Stage &st = stage(s);
+    int32_t best = -1;
+    for (int32_t a = 0; a < st.outer_rank(); ++a) {
+      if (st.axes[a].kind == AxisKind::sequential || (st.axes[a].extent.is_constant() && st.axes[a].extent.value < 2))
+        continue;
+      bool good = !st.stores.empty();
+      for (const StageStore &store : st.stores) {
+        if (store.buffer < 0) continue;
+        good &= !store.accumulate && step_of(store.indices, bindings_[store.buffer], a) == 1;
+        if (store.rule != OutOfRange::never)
+          for (const Index &i : store.indices)
+            for (const auto &entry : i.axes) good &= entry.first != a;
+      }
+      if (good) best = a;
+    }
+    return best;
+  }
+
+  // Whether every read of the stage and of the stages inlined into it allows lanes along `axis`.
+  bool allows_vector(int32_t s, int32_t axis) const {
+    bool good = true;
+    for_each_expr(s, [&](const Expr &e) {
+      if (e.kind == Expr::Kind::pick && e.integer == axis) good = false;
+      if (e.kind != Expr::Kind::stage || plan_.stages[e.source].place != Place::inlined) return;
+      int32_t inner = -1;
+      for (size_t d = 0; d < e.indices.size(); ++d) {
+        if (e.indices[d].indirect >= 0) good = false;
+        for (const auto &[a, c] : e.indices[d].axes)
+          if (a == axis) {
+            if (c != 1 || inner >= 0) good = false;
+            inner = static_cast<int32_t>(d);
+          }
+      }
+      if (good && inner >= 0) good = allows_vector(e.source, inner);
+    });
+    return good;
+  }
+
+  int32_t widest_bits(int32_t s) const {
+    int32_t widest = 8;
+    for_each_expr(s, [&](const Expr &e) {
+      if (e.kind != Expr::Kind::axis && e.kind != Expr::Kind::symbol && e.type != Scalar::i1 && e.indices.empty())
+        widest = std::max(widest, bits(e.type));
+    });
+    for (Scalar type : stage(s).types) widest = std::max(widest, bits(type) > 1 ? bits(type) : 8);
+    return widest;
+  }
+
+  int32_t lanes_for(int32_t s, int64_t extent) const {
+    int32_t lanes = t_.lanes(std::max(widest_bits(s), 32));
+    while (lanes > 4 && extent <= lanes / 2) lanes /= 2;
+    return lanes;
+  }
+
+  // ---- one result and what it needs
+
+  void root(int32_t s) {
+    std::vector<int32_t> sums;
+    for (int32_t p = 0; p < count(); ++p)
+      if (stage(p).is_reduction() && is_root(p) && p != s && stage(p).stores.empty() && !sequential(p) &&
+          std::find(readers_[p].begin(), readers_[p].end(), s) != readers_[p].end())
+        sums.push_back(p);
+    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && tile_contraction(s, sums[0]))
+      return;
+    if (stage(s).is_reduction() && !sequential(s) && sums.empty() && (tile_contraction(s, s) || row_sums(s, s))) return;
+    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && row_sums(s, sums[0])) return;
+    if (!stage(s).is_reduction() && row_kernel(s)) return;
+    plain_root(s);
+  }
+
+  // Every read of p by s is p[own axes...] in order.
+  bool reads_pointwise(int32_t s, int32_t p) const {
+    bool good = readers_[p].size() == 1 && stage(p).outer_rank() == static_cast<int32_t>(stage(s).axes.size());
+    for_each_expr(s, [&](const Expr &e) {
+      if (e.kind != Expr::Kind::stage || e.source != p) return;
+      for (size_t d = 0; d < e.indices.size(); ++d) {
+        const Index &i = e.indices[d];
+        good &= i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].first == static_cast<int32_t>(d) &&
+                i.axes[0].second == 1;
+      }
+      good &= e.rule == OutOfRange::never;
+    });
+    return good;
+  }
+
+  std::vector<ReadInfo> buffer_reads(int32_t s) const {
+    std::vector<ReadInfo> reads;
+    std::vector<ExprId> stack(stage(s).next.begin(), stage(s).next.end());
+    while (!stack.empty()) {
+      const Expr &e = k_.exprs[stack.back()];
+      stack.pop_back();
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+      if (e.kind != Expr::Kind::buffer) continue;
+      ReadInfo info{&e, {}, k_.buffers[e.source].role == BufferRole::constant};
+      for (size_t a = 0; a < stage(s).axes.size(); ++a)
+        info.coefficient.push_back(step_of(e.indices, bindings_[e.source], static_cast<int32_t>(a)));
+      reads.push_back(std::move(info));
+    }
+    return reads;
+  }
+
+  struct Tile {
+    int32_t m = -1; ///< axis that the rows of the tile run along
+    int64_t mr = 1, nv = 1;
+    double cost = std::numeric_limits<double>::infinity();
+  };
+  Tile best_tile(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n, int64_t columns, int32_t lanes,
+                 int64_t steps) const;
+
+  bool tile_contraction(int32_t s, int32_t sum);
+
+  static int32_t weight_dim(const Expr &e, int32_t axis) {
+    for (size_t d = 0; d < e.indices.size(); ++d)
+      for (const auto &entry : e.indices[d].axes)
+        if (entry.first == axis) return static_cast<int32_t>(d);
+    return -1;
+  }
+
+  bool is_dot(int32_t sum, const Expr &weight) const;
+
+  static int64_t divisor_at_most(int64_t n, int64_t limit) {
+    for (int64_t d = limit; d > 1; --d)
+      if (n % d == 0) return d;
+    return std::min(n, limit);
+  }
+
+  static bool moves_with(const Expr &e, int32_t axis) {
+    for (const Index &i : e.indices)
+      for (const auto &entry : i.axes)
+        if (entry.first == axis) return true;
+    return false;
+  }
+
+  void make_parallel(const Stage &out, std::vector<LoopSpec> &loops) const;
+
+  bool row_sums(int32_t s, int32_t sum);
+
+  std::vector<std::vector<int32_t>> axes_along(int32_t s, const std::vector<bool> &needed) const;
+
+  bool row_kernel(int32_t s);
+
+  void member(int32_t p, int32_t s, int32_t at, int32_t dim, bool across);
+
+  bool scoped(int32_t s);
+
+  void plain_root(int32_t s);
+
+  const Kernel &k_;
+  std::vector<Binding> &bindings_;
+  const Target &t_;
+  Schedule plan_;
+  std::vector<std::vector<int32_t>> readers_;
+};
+
+} // namespace cameo::loop
