@@ -184,6 +184,7 @@ Result<bool> canonicalize(Graph &graph, const PassOptions &) {
     while (Node *node = rewriter.pop())
       if (!node->erased()) changed |= rewrite(rewriter, rules, node);
   } while (rewriter.apply_symbols()); // extents that became known let more rules apply
+  if (changed) graph.prune_symbols(); // a branch that is never taken may have defined some
   if (graph.stage() == Stage::imported)
     if (Diagnostics problems = unknown_ranks(graph); !problems.empty()) return problems;
   return changed;

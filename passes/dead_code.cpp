@@ -243,21 +243,6 @@ bool drop_uncalled(Graph &graph) {
   return !uncalled.empty();
 }
 
-// Bounds of symbols that nothing defines any more, or that mention such.
-void forget_symbols(Graph &graph) {
-  const std::map<std::string, const Node *> definers = graph.runtime_definers();
-  auto gone = [&](const std::string &key) { return key[0] == '?' && !definers.count(key); };
-  const std::map<std::string, SymbolInfo> symbols = graph.symbols();
-  for (const auto &[key, info] : symbols) {
-    bool bound_gone = false;
-    if (info.upper) info.upper->for_each_symbol([&](const std::string &other) { bound_gone |= gone(other); });
-    if (gone(key))
-      graph.set_symbol(Dim::from_key(key), {});
-    else if (bound_gone)
-      graph.set_symbol(Dim::from_key(key), {info.lower, std::nullopt});
-  }
-}
-
 } // namespace
 
 Result<bool> dead_code(Graph &graph, const PassOptions &) {
@@ -271,7 +256,7 @@ Result<bool> dead_code(Graph &graph, const PassOptions &) {
     again |= drop_uncalled(graph);
     changed |= swept || again;
   }
-  if (changed) forget_symbols(graph);
+  if (changed) graph.prune_symbols();
   return changed;
 }
 

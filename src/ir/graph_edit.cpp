@@ -276,6 +276,19 @@ std::map<std::string, const Node *> Graph::runtime_definers() const {
   return definers;
 }
 
+void Graph::prune_symbols() {
+  const std::map<std::string, const Node *> definers = runtime_definers();
+  auto gone = [&](const std::string &key) { return key[0] == '?' && !definers.count(key); };
+  std::erase_if(symbols_, [&](const auto &entry) { return gone(entry.first); });
+  for (auto it = symbols_.begin(); it != symbols_.end();) {
+    SymbolInfo &info = it->second;
+    bool stale = false;
+    if (info.upper) info.upper->for_each_symbol([&](const std::string &key) { stale |= gone(key); });
+    if (stale) info.upper = std::nullopt;
+    it = info == SymbolInfo{} ? symbols_.erase(it) : std::next(it);
+  }
+}
+
 Status Graph::substitute(const std::map<std::string, Dim> &values) {
   Diagnostics problems;
   for (const auto &[key, value] : values) {

@@ -304,6 +304,8 @@ public:
   Dim new_runtime_symbol(std::optional<Dim> upper = std::nullopt); ///< a fresh `?n`
   void reserve_runtime_symbols(int64_t count); ///< numbers below `count` are taken by whoever wrote the types
   void set_symbol(const Dim &symbol, SymbolInfo info);
+  /// Forgets bounds of run-time symbols that no value defines any more, and bounds that mention such.
+  void prune_symbols();
   SymbolInfo symbol(const std::string &name) const; ///< {0, none} when nothing was said
   const std::map<std::string, SymbolInfo> &symbols() const { return symbols_; }
   /// Bounds of an expression under what is known of its symbols.
