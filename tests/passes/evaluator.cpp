@@ -135,6 +135,11 @@ private:
   std::vector<TestValue> node(const Node &node) {
     if (node.is(Op::loop)) return loop(node);
     if (node.is(Op::if_)) return region(*node.body(get(node.operand()).elements[0] != 0 ? 0 : 1), {});
+    if (node.is(Op::fused)) {
+      std::vector<TestValue> arguments;
+      for (const Value *operand : node.operands()) arguments.push_back(get(operand));
+      return region(*node.body(), arguments);
+    }
     if (node.is(Op::check)) {
       for (double element : get(node.operand()).elements)
         if (element == 0) throw std::runtime_error("check: " + node.string("message"));
@@ -217,6 +222,8 @@ private:
       if (count(y.dims) != static_cast<int64_t>(y.elements.size())) throw std::runtime_error("reshape");
       return y;
     }
+    case Op::relayout: // layouts are no part of the meaning
+      return operand(0);
     case Op::transpose: {
       const auto &perm = node.ints("perm");
       Dims dims;
