@@ -123,9 +123,13 @@ std::optional<std::vector<Constant>> evaluate(const Node &node, uint64_t fuel) {
 
   std::vector<loop::Argument> arguments;
   std::vector<std::vector<std::byte>> results(node.result_count());
+  std::vector<std::vector<std::byte>> aligned; // constants that lie at odd places of a mapped model
+  aligned.reserve(lowered->arguments.size());
   for (const ops::Argument &a : lowered->arguments) {
     if (a.kind == ops::Argument::Kind::operand) {
-      const std::span<const std::byte> bytes = node.operand(a.index)->constant()->bytes();
+      std::span<const std::byte> bytes = node.operand(a.index)->constant()->bytes();
+      if (reinterpret_cast<uintptr_t>(bytes.data()) % alignof(std::max_align_t) != 0)
+        bytes = aligned.emplace_back(bytes.begin(), bytes.end());
       arguments.push_back(loop::Argument::readonly(bytes.data(), static_cast<int64_t>(bytes.size())));
       continue;
     }

@@ -32,9 +32,16 @@ constexpr size_t kMaxOperands = 24; ///< of a group
 
 enum class Role : uint8_t { none, pointwise, anchor, rows };
 
+// Values of these dtypes are rounded when they are stored, and only then.
+bool rounds_in_memory(DType dtype) { return bits(dtype) < (is_float(dtype) ? 16 : 8); }
+
 Role role_of(const Node &node) {
+  for (const Value *v : node.results())
+    if (v->type().is_tensor() && rounds_in_memory(v->type().dtype())) return Role::none;
   switch (node.op()) {
   case Op::elementwise:
+  case Op::quantize:
+  case Op::dequantize:
   case Op::cast:
     return Role::pointwise;
   case Op::contract:
@@ -120,6 +127,7 @@ private:
     if (&other == &group || (group.anchor && other.anchor)) return false;
     for (const Use &use : v->uses())
       if (std::find(group.nodes.begin(), group.nodes.end(), use.node) == group.nodes.end()) return false;
+    if (rounds_in_memory(v->type().dtype())) return false;
     if (group.nodes.size() + other.nodes.size() > kMaxNodes) return false;
     if (operands(group).size() + operands(other).size() > kMaxOperands) return false;
     if (role == Role::rows && member == node) // what a row kernel reads, computed as it is read

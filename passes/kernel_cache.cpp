@@ -96,7 +96,8 @@ std::string kernel_key(const loop::Kernel &kernel, const std::vector<loop::Bindi
           .add(int64_t(store.rule))
           .add(store.status)
           .add(int64_t(store.accumulate))
-          .add(int64_t(store.combine));
+          .add(int64_t(store.combine))
+          .add(int64_t(store.saturate));
       expressions.add(store.indices);
     }
   }
@@ -112,30 +113,7 @@ std::string kernel_key(const loop::Kernel &kernel, const std::vector<loop::Bindi
     key.add(int64_t(b.halo.size()));
     for (const auto &[before, after] : b.halo) key.add(before).add(after);
   }
-  for (const loop::StageSchedule &s : schedule.stages) {
-    key.add(int64_t(s.place))
-        .add(int64_t(s.at_stage))
-        .add(int64_t(s.at_loop))
-        .add(int64_t(s.vector_axis))
-        .add(int64_t(s.lanes));
-    key.add(int64_t(s.partials))
-        .add(int64_t(s.rolling_axis))
-        .add(s.rolling)
-        .add(int64_t(s.dot))
-        .add(int64_t(s.prefetch_buffer));
-    key.add(int64_t(s.prefetch_loop_stage))
-        .add(int64_t(s.prefetch_loop))
-        .add(s.prefetch_panel)
-        .add(int64_t(s.fetch_output));
-    key.add(int64_t(s.loops.size()));
-    for (const loop::LoopSpec &l : s.loops)
-      key.add(int64_t(l.axis))
-          .add(l.tile)
-          .add(int64_t(l.balanced))
-          .add(int64_t(l.parallel_tasks))
-          .add(int64_t(l.zigzag));
-  }
-  return key.take();
+  return key.take() + loop::print(schedule, kernel);
 }
 
 const loop::AppliedKernel &KernelCache::get(const loop::Kernel &kernel, const std::vector<loop::Binding> &bindings,

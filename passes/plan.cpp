@@ -437,14 +437,17 @@ private:
     Step &step = plan_.steps[static_cast<size_t>(number)];
     ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
     for (int32_t stage : stages) {
-      lowered.add_temporary(stage);
-      const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
-      Dim bytes;
-      temporary_place(lowered, lowered.arguments.back(), b, bytes);
-      BufferPlan &buffer = plan_.buffers[static_cast<size_t>(b)];
-      buffer.bytes = bytes;
-      buffer.first = buffer.last = number;
-      step.temporaries.emplace_back(stage, b);
+      const size_t before = lowered.arguments.size();
+      lowered.add_temporaries(stage);
+      for (size_t a = before; a < lowered.arguments.size(); ++a) {
+        const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
+        Dim bytes;
+        temporary_place(lowered, lowered.arguments[a], b, bytes);
+        BufferPlan &buffer = plan_.buffers[static_cast<size_t>(b)];
+        buffer.bytes = bytes;
+        buffer.first = buffer.last = number;
+        step.temporaries.push_back({stage, static_cast<int32_t>(lowered.arguments[a].component), b});
+      }
     }
   }
 
@@ -486,8 +489,9 @@ private:
         continue;
       }
       Dim bytes;
-      for (const auto &[stage, buffer] : step.temporaries)
-        if (stage == static_cast<int32_t>(a.index)) places.push_back(temporary_place(lowered, a, buffer, bytes));
+      for (const Temporary &t : step.temporaries)
+        if (t.stage == static_cast<int32_t>(a.index) && t.component == static_cast<int32_t>(a.component))
+          places.push_back(temporary_place(lowered, a, t.buffer, bytes));
     }
     return bind_step(plan_, lowered, places);
   }

@@ -134,7 +134,7 @@ ops::Lowered fill_kernel(const Type &type, const Halo &halo, double fill) {
   std::vector<loop::Extent> dims;
   for (const Dim &d : type.shape()) dims.push_back(l.extent(d));
   const int32_t y = k.add_buffer("y", type.dtype(), dims, loop::BufferRole::output);
-  l.arguments.push_back({ops::Argument::Kind::result, 0, nullptr});
+  l.arguments.push_back({ops::Argument::Kind::result, 0, 0, nullptr});
   const loop::Scalar t = loop::compute_type(type.dtype());
   // Before and after along each axis; axes that had their turn stay inside the tensor, later ones take the border along.
   for (size_t d = 0; d < halo.size(); ++d)
@@ -186,7 +186,7 @@ ops::Lowered copy_kernel(const Type &type) {
   if (bits(dtype) == 8) dtype = DType::i8;
   const int32_t x = k.add_buffer("x", dtype, dims, loop::BufferRole::input);
   store.buffer = k.add_buffer("y", dtype, dims, loop::BufferRole::output);
-  l.arguments = {{ops::Argument::Kind::operand, 0, nullptr}, {ops::Argument::Kind::result, 0, nullptr}};
+  l.arguments = {{ops::Argument::Kind::operand, 0, 0, nullptr}, {ops::Argument::Kind::result, 0, 0, nullptr}};
   stage.next = {k.read(x, store.indices)};
   stage.types = {k.expr(stage.next[0]).type};
   stage.stores = {std::move(store)};
@@ -205,7 +205,7 @@ std::pair<Placement, Type> temporary_place(const ops::Lowered &lowered, const op
   graph::Shape shape;
   for (int32_t d = 0; d < stage.outer_rank(); ++d)
     shape.push_back(lowered.dim(stage.axes[static_cast<size_t>(d)].extent));
-  const loop::KernelBuffer &b = lowered.kernel.buffers[static_cast<size_t>(stage.stores.at(0).buffer)];
+  const loop::KernelBuffer &b = lowered.kernel.buffers[static_cast<size_t>(stage.stores.at(a.component).buffer)];
   const Type type = Type::tensor(b.dtype, std::move(shape));
   return {dense(type, buffer, bytes), type};
 }
@@ -248,14 +248,16 @@ Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numberi
   }
   const graph::Node &node = *numbers.node(step.node);
   CAMEO_TRY(ops::Lowered lowered, ops::lower(node, {step.algorithm}));
-  for (const auto &[stage, buffer] : step.temporaries) lowered.add_temporary(stage);
+  for (size_t t = 0; t < step.temporaries.size(); ++t)
+    if (t == 0 || step.temporaries[t].stage != step.temporaries[t - 1].stage) lowered.add_temporaries(step.temporaries[t].stage);
   std::vector<std::pair<Placement, Type>> places;
   for (size_t i = 0; i < lowered.arguments.size(); ++i) {
     const ops::Argument &a = lowered.arguments[i];
     if (a.kind == ops::Argument::Kind::temporary) {
       Dim bytes;
-      for (const auto &[stage, buffer] : step.temporaries)
-        if (stage == static_cast<int32_t>(a.index)) places.push_back(temporary_place(lowered, a, buffer, bytes));
+      for (const Temporary &t : step.temporaries)
+        if (t.stage == static_cast<int32_t>(a.index) && t.component == static_cast<int32_t>(a.component))
+          places.push_back(temporary_place(lowered, a, t.buffer, bytes));
       continue;
     }
     const graph::Value *value = argument_value(node, lowered.arguments[i]);

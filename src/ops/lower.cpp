@@ -41,6 +41,7 @@ LowerFunction function_of(Op op) {
   case Op::pad:
   case Op::relayout:
     return lower_movement;
+  case Op::resize: return lower_resize;
   case Op::gather:
   case Op::gather_elements:
   case Op::gather_nd:

@@ -101,7 +101,7 @@ Problem lower_contract(Lowering &l, const graph::Node &node) {
   if (compute == to) {
     l.define(y, sum, 0, space);
   } else {
-    l.define_pointwise(y, space, cast_value(l, l.read_stage(sum), compute, to, false), "cast");
+    l.define_pointwise(y, space, cast_value(l, l.read_stage(sum), compute, to), "cast");
   }
   return {};
 }

@@ -114,7 +114,7 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
   if (compute == y->type().dtype())
     l.define(y, number, 0, c.space);
   else
-    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype(), false), "cast");
+    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
   return {};
 }
 
@@ -165,7 +165,7 @@ Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
   if (compute == y->type().dtype())
     l.define(y, number, 0, c.space);
   else
-    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype(), false), "cast");
+    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
   return {};
 }
 

@@ -316,7 +316,7 @@ Problem lower_elementwise(Lowering &l, const graph::Node &node) {
     const DType from = operands[i]->type().dtype();
     ExprId e = l.read_broadcast(operands[i], shape, space.dims);
     const bool condition = fn == Fn::select && i == 0;
-    if (!condition && from != dtype) e = cast_value(l, e, from, dtype, false);
+    if (!condition && from != dtype) e = cast_value(l, e, from, dtype);
     args.push_back(e);
   }
   Function function(l, dtype, node.real_or("alpha", 0), node.real_or("beta", 0));
@@ -331,7 +331,7 @@ Problem lower_elementwise(Lowering &l, const graph::Node &node) {
   if (value < 0) return std::string(name(fn)) + " of " + std::string(name(dtype)) + " has no kernel";
   const DType to = result->type().dtype();
   const DType computed = l.type(value) == Scalar::i1 ? DType::boolean : dtype;
-  if (computed != to) value = cast_value(l, value, computed, to, false);
+  if (computed != to) value = cast_value(l, value, computed, to);
   l.define_pointwise(result, space, value, name(fn));
   return {};
 }
@@ -349,9 +349,10 @@ Problem lower_cast(Lowering &l, const graph::Node &node) {
     if (is_float(to) && bits(to) < 32) return "bitcast to " + std::string(name(to)) + " has no kernel";
     if (value_type(from) != value_type(to)) value = l.kernel().cast(Opcode::bitcast, value, value_type(to));
   } else {
-    value = cast_value(l, value, from, to, node.flag("saturate"));
+    value = cast_value(l, value, from, to);
   }
   l.define_pointwise(y, space, value, "cast");
+  if (node.is(graph::Op::cast)) l.set_saturate(y, node.flag("saturate"));
   return {};
 }
 
@@ -396,8 +397,7 @@ ExprId float_to_integer(Lowering &l, ExprId x, DType dtype) {
 
 } // namespace
 
-ExprId cast_value(Lowering &l, ExprId x, DType from, DType to, bool saturate) {
-  if (is_float(to) && bits(to) <= 8) l.saturate = saturate;
+ExprId cast_value(Lowering &l, ExprId x, DType from, DType to) {
   if (from == to) return x;
   if (to == DType::boolean) return l.op(Opcode::ne, x, l.number(l.type(x), 0));
   if (from == DType::boolean) {

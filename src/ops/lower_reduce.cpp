@@ -173,7 +173,7 @@ Problem lower_reduce(Lowering &l, const graph::Node &node) {
   auto as_float = [&](auto compute_in) { // integers take roots and logarithms in f64, and truncate
     if (loop::is_float(t)) return compute_in(result, t);
     const ExprId wide = convert(l, result, compute, Scalar::f64);
-    return cast_value(l, compute_in(wide, Scalar::f64), DType::f64, compute, false);
+    return cast_value(l, compute_in(wide, Scalar::f64), DType::f64, compute);
   };
   if (fn == "mean") {
     if (loop::is_float(t)) {
@@ -192,7 +192,7 @@ Problem lower_reduce(Lowering &l, const graph::Node &node) {
     l.define(y, number, 0, space);
     return {};
   }
-  if (compute != y->type().dtype()) result = cast_value(l, result, compute, y->type().dtype(), false);
+  if (compute != y->type().dtype()) result = cast_value(l, result, compute, y->type().dtype());
   l.define_pointwise(y, space, result, fn);
   return {};
 }

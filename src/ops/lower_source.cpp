@@ -25,9 +25,9 @@ Problem lower_source(Lowering &l, const graph::Node &node) {
   const Space space = l.space(y->type().shape());
   ExprId value = -1;
   if (node.is(graph::Op::iota)) {
-    value = cast_value(l, l.kernel().axis_value(static_cast<int32_t>(node.integer("axis"))), DType::i64, dtype, false);
+    value = cast_value(l, l.kernel().axis_value(static_cast<int32_t>(node.integer("axis"))), DType::i64, dtype);
   } else { // range: start + i * delta
-    const ExprId i = cast_value(l, l.kernel().axis_value(0), DType::i64, dtype, false);
+    const ExprId i = cast_value(l, l.kernel().axis_value(0), DType::i64, dtype);
     value = l.op(Opcode::add, l.read(node.operand(0), {}), l.op(Opcode::mul, i, l.read(node.operand(2), {})));
   }
   l.define_pointwise(y, space, value, name(node.op()));

@@ -23,41 +23,32 @@ Dim Lowered::dim(const loop::Extent &extent) const {
   return extent.is_constant() ? Dim(extent.value) : symbols.at(static_cast<size_t>(extent.symbol));
 }
 
-int32_t Lowered::add_temporary(int32_t number) {
-  loop::Stage &stage = kernel.stages.at(static_cast<size_t>(number));
-  CAMEO_CHECK(stage.stores.empty() && stage.types.size() == 1, "stage " + stage.name + " cannot lie in a buffer");
-  DType dtype = DType::i64;
-  switch (stage.types[0]) {
-  case Scalar::f32:
-    dtype = DType::f32;
-    break;
-  case Scalar::f64:
-    dtype = DType::f64;
-    break;
-  case Scalar::i8:
-    dtype = DType::i8;
-    break;
-  case Scalar::i16:
-    dtype = DType::i16;
-    break;
-  case Scalar::i32:
-    dtype = DType::i32;
-    break;
-  case Scalar::i64:
-    break;
-  default:
-    CAMEO_UNREACHABLE("stage " + stage.name + " of a type that no buffer has");
+void Lowered::add_temporaries(int32_t number) {
+  const size_t components = kernel.stages.at(static_cast<size_t>(number)).types.size();
+  for (size_t c = 0; c < components; ++c) {
+    loop::Stage &stage = kernel.stages[static_cast<size_t>(number)];
+    DType dtype = DType::i64;
+    switch (stage.types[c]) {
+    case Scalar::f32: dtype = DType::f32; break;
+    case Scalar::f64: dtype = DType::f64; break;
+    case Scalar::i8: dtype = DType::i8; break;
+    case Scalar::i16: dtype = DType::i16; break;
+    case Scalar::i32: dtype = DType::i32; break;
+    case Scalar::i64: break;
+    default: CAMEO_UNREACHABLE("stage " + stage.name + " of a type that no buffer has");
+    }
+    std::vector<loop::Extent> dims;
+    loop::StageStore store;
+    for (int32_t d = 0; d < stage.outer_rank(); ++d) {
+      dims.push_back(stage.axes[static_cast<size_t>(d)].extent);
+      store.indices.push_back(loop::axis_index(d));
+    }
+    store.buffer = kernel.add_buffer("t_" + stage.name + "_" + std::to_string(c), dtype, std::move(dims), loop::BufferRole::output);
+    CAMEO_CHECK(stage.stores.size() <= c || stage.stores[c].buffer < 0, "stage " + stage.name + " has a buffer");
+    stage.stores.resize(components);
+    stage.stores[c] = store;
+    arguments.push_back({Argument::Kind::temporary, static_cast<size_t>(number), static_cast<size_t>(c), nullptr});
   }
-  std::vector<loop::Extent> dims;
-  loop::StageStore store;
-  for (int32_t d = 0; d < stage.outer_rank(); ++d) {
-    dims.push_back(stage.axes[static_cast<size_t>(d)].extent);
-    store.indices.push_back(loop::axis_index(d));
-  }
-  store.buffer = kernel.add_buffer("t_" + stage.name, dtype, std::move(dims), loop::BufferRole::output);
-  stage.stores = {store};
-  arguments.push_back({Argument::Kind::temporary, static_cast<size_t>(number), nullptr});
-  return store.buffer;
 }
 
 Scalar value_type(DType dtype) { return dtype == DType::boolean ? Scalar::i1 : loop::compute_type(dtype); }
@@ -113,7 +104,7 @@ int32_t Lowering::buffer_of(Source &s) {
   const bool constant = s.outside->constant() != nullptr;
   s.buffer = kernel().add_buffer("a" + std::to_string(s.operand), s.outside->type().dtype(), std::move(dims),
                                  constant ? loop::BufferRole::constant : loop::BufferRole::input);
-  lowered_.arguments.push_back({Argument::Kind::operand, s.operand, nullptr});
+  lowered_.arguments.push_back({Argument::Kind::operand, s.operand, 0, nullptr});
   return s.buffer;
 }
 
@@ -265,7 +256,7 @@ void Lowering::bind_operand(const Value *inside, const Value *outer, size_t inde
 int32_t Lowering::add_result_buffer(const Value *value) {
   std::vector<loop::Extent> dims;
   for (const Dim &d : value->type().shape()) dims.push_back(extent(d));
-  lowered_.arguments.push_back({Argument::Kind::result, SIZE_MAX, nullptr});
+  lowered_.arguments.push_back({Argument::Kind::result, SIZE_MAX, 0, nullptr});
   return kernel().add_buffer(unique("y"), value->type().dtype(), std::move(dims), loop::BufferRole::output);
 }
 
@@ -312,7 +303,7 @@ void Lowering::store_result(const Value *value, size_t index) {
   writer.stores.resize(writer.types.size());
   writer.stores[component].buffer = buffer;
   writer.stores[component].indices = space.dims;
-  writer.stores[component].saturate = saturate;
+  writer.stores[component].saturate = s.saturate;
 }
 
 // Stages that store nothing and that no stage with a use reads.

@@ -34,7 +34,6 @@ struct Space {
 class Lowering {
 public:
   explicit Lowering(std::string name);
-  bool saturate = true; ///< of results of 8 bits and less: what Cast's attribute of that name says
 
   // ---- for the families
 
@@ -61,6 +60,8 @@ public:
   void define(const graph::Value *value, int32_t stage, int32_t component, const Space &space);
   /// A stage with one component over the space, which is `value`.
   int32_t define_pointwise(const graph::Value *value, const Space &space, ExprId body, std::string_view name);
+  /// Whether storing the value in a float of 8 bits or less saturates (it does, unless said otherwise).
+  void set_saturate(const graph::Value *value, bool saturate) { source(value).saturate = saturate; }
   int32_t add_stage(loop::Stage stage) { return kernel().add_stage(std::move(stage)); }
   /// A buffer for a value that several stages write, each its part (concat, scatter). It must be a result of the node.
   int32_t define_buffer(const graph::Value *value);
@@ -100,7 +101,8 @@ public:
 private:
   struct Source {
     int32_t buffer = -1, stage = -1, component = 0;
-    Space space;                           ///< of a stage
+    Space space;          ///< of a stage
+    bool saturate = true; ///< when it is stored
     const graph::Value *outside = nullptr; ///< of an operand
     size_t operand = 0;
     const graph::ConstantData *scalar = nullptr; ///< a constant of one element: no buffer
@@ -125,7 +127,7 @@ Scalar value_type(DType dtype); ///< compute_type, but i1 for bool
 /// another precision. Integers keep their sign by dtype.
 ExprId convert(Lowering &l, ExprId x, DType from, Scalar to);
 /// ONNX Cast: x of dtype `from` as a value of dtype `to`, rounded and wrapped as storing it would do.
-ExprId cast_value(Lowering &l, ExprId x, DType from, DType to, bool saturate);
+ExprId cast_value(Lowering &l, ExprId x, DType from, DType to);
 
 // One function per op family; each adds the stages of a node.
 Problem lower_elementwise(Lowering &l, const graph::Node &node);
@@ -139,6 +141,7 @@ Problem lower_softmax(Lowering &l, const graph::Node &node);
 Problem lower_normalize(Lowering &l, const graph::Node &node);
 Problem lower_movement(Lowering &l, const graph::Node &node);
 Problem lower_index(Lowering &l, const graph::Node &node);
+Problem lower_resize(Lowering &l, const graph::Node &node);
 Problem lower_source(Lowering &l, const graph::Node &node);
 
 } // namespace cameo::ops

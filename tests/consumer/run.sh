@@ -65,7 +65,7 @@ fi
 "$cmake" --install "$build" --prefix "$work/installed" >install.log || { cat install.log; exit 1; }
 mv installed moved
 IFS=';'
-"$cmake" -S "$here/project" -B project -DCMAKE_PREFIX_PATH="$work/moved" -DCAMEO_EXECUTABLE="$tool" -DIN="$in" -DOUT="$out" \
+"$cmake" -G Ninja -S "$here/project" -B project -DCMAKE_PREFIX_PATH="$work/moved" -DCAMEO_EXECUTABLE="$tool" -DIN="$in" -DOUT="$out" \
   -DDEFINITIONS="${definitions[*]}" -DOPTIONS="${options[*]}" -DMODEL_ONE="$model_one" -DMODEL_TWO="$model_two" \
   >cmake.log 2>&1 && "$cmake" --build project >>cmake.log 2>&1 || { cat cmake.log; exit 1; }
 unset IFS

@@ -32,6 +32,7 @@ struct Argument {
   };
   Kind kind = Kind::operand;
   size_t index = 0;
+  size_t component = 0; ///< of the stage, of a temporary
   /// When set, the buffer does not hold the (constant) operand itself but what this kernel of one input and one output makes
   /// of it, evaluated when compiling: transformed Winograd filters, sums of quantised columns.
   std::shared_ptr<const loop::Kernel> derive;
@@ -45,8 +46,8 @@ struct Lowered {
   /// `dim` as an extent of the kernel; adds a symbol when it is a new expression.
   loop::Extent extent(const graph::Dim &dim);
   graph::Dim dim(const loop::Extent &extent) const;
-  /// Gives the values of a stage (of one component) a buffer, which the caller provides. Returns its number.
-  int32_t add_temporary(int32_t stage);
+  /// Gives the values of a stage buffers, one per component, which the caller provides.
+  void add_temporaries(int32_t stage);
 };
 
 struct LowerOptions {

@@ -77,6 +77,12 @@ struct ValuePlan {
   friend bool operator==(const ValuePlan &, const ValuePlan &) = default;
 };
 
+/// Values of a stage of a kernel that lie in the arena, row-major.
+struct Temporary {
+  int32_t stage = -1, component = 0, buffer = -1;
+  friend bool operator==(const Temporary &, const Temporary &) = default;
+};
+
 /// One thing that the program does.
 struct Step {
   enum class Kind : uint8_t {
@@ -91,8 +97,7 @@ struct Step {
   std::string algorithm; ///< kernel: one of ops::algorithms(node)
   /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
-  /// Kernel: stages whose values lie in the arena, not in the kernel's scratch memory: (stage, buffer).
-  std::vector<std::pair<int32_t, int32_t>> temporaries;
+  std::vector<Temporary> temporaries; ///< kernel: what lies in the arena, not in its scratch memory
   loop::Schedule schedule; ///< of the kernel
 };
 
