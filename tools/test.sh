@@ -17,7 +17,7 @@ case ${1-} in
 esac
 
 # What runs under the sanitizers without --full: the areas that read untrusted bytes, and the IRs.
-sanitized_areas=(support ir loop frontend)
+sanitized_areas=(support ir loop frontend driver)
 time_limit=900 # seconds per test program
 
 tools/setup.sh
