@@ -63,7 +63,8 @@ bool may_be_equal(const Dim &a, const Dim &b) { return !a.is_constant() || !b.is
 
 namespace {
 
-Inferred dispatch(InferContext &c) {
+// Nullopt for ops whose type the operands do not determine.
+std::optional<Inferred> dispatch(InferContext &c) {
   switch (c.node.op) {
   case Op::constant:
   case Op::dims:
@@ -101,9 +102,11 @@ Inferred dispatch(InferContext &c) {
     return infer_attention(c);
   case Op::rnn:
     return infer_rnn(c);
+  case Op::slice:
+    if (c.find("starts")) return std::nullopt; // the extents say where it ends
+    return infer_movement(c);
   case Op::transpose:
   case Op::concat:
-  case Op::slice:
   case Op::pad:
   case Op::gather:
   case Op::gather_elements:
@@ -142,15 +145,31 @@ Inferred dispatch(InferContext &c) {
   case Op::svm:
     return infer_ml(c);
   default:
-    CAMEO_UNREACHABLE("the type of " + std::string(name(c.node.op)) + " is not determined by its operands");
+    return std::nullopt;
   }
+}
+
+// Equal, or one of them refined where only a run can tell the other.
+bool agree(const Type &inferred, const Type &stated) {
+  if (inferred.kind() != stated.kind()) return false;
+  if (!inferred.is_tensor()) return true;
+  if (inferred.dtype() != stated.dtype()) return false;
+  if (!inferred.is_ranked() || !stated.is_ranked()) return true;
+  if (inferred.rank() != stated.rank()) return false;
+  for (int i = 0; i < inferred.rank(); ++i) {
+    const Dim &a = inferred.dim(i), &b = stated.dim(i);
+    if (a != b && !mentions_runtime(a) && !mentions_runtime(b)) return false;
+  }
+  return true;
 }
 
 } // namespace
 
 Inferred infer(Graph &graph, const NodeSpec &node) {
   InferContext context(graph, node);
-  Inferred result = dispatch(context);
+  std::optional<Inferred> determined = dispatch(context);
+  CAMEO_CHECK(determined, "the type of " + std::string(name(node.op)) + " is not determined by its operands");
+  Inferred result = std::move(*determined);
   if (!result.ok()) return result;
   for (const Type &type : result.types) {
     if (!type.is_ranked()) continue;
@@ -171,6 +190,21 @@ Inferred infer(Graph &graph, const NodeSpec &node) {
       return Inferred::wrong("the product of the result's extents " + std::string(strides.fault_text()));
   }
   return result;
+}
+
+std::optional<std::string> check_types(Graph &graph, const Node &node) {
+  NodeSpec spec{node.op(), node.operands(), node.attributes(), node.result_count(), std::nullopt};
+  if (node.result_count() > 0 && node.result()->type().is_tensor()) spec.dtype = node.result()->type().dtype();
+  InferContext context(graph, spec);
+  if (node.is(Op::pool) || node.is(Op::conv_transpose)) return std::nullopt; // ceil_mode and output_shape are the importer's
+  const std::optional<Inferred> inferred = dispatch(context);
+  if (!inferred) return std::nullopt;
+  if (!inferred->ok()) return inferred->problem;
+  for (size_t i = 0; i < std::min(inferred->types.size(), node.result_count()); ++i)
+    if (!agree(inferred->types[i], node.result(i)->type()))
+      return "result " + std::to_string(i) + " is " + node.result(i)->type().str() + " where its operands give " +
+             inferred->types[i].str();
+  return std::nullopt;
 }
 
 std::optional<std::vector<Dim>> symbolic_value(const Value *value) {

@@ -5,6 +5,7 @@
 
 #include "cameo/ir/print.h"
 #include "cameo/ir/verify.h"
+#include "cameo/ops/infer.h"
 #include "cameo/passes/pass_manager.h"
 
 #include <gtest/gtest.h>
@@ -64,6 +65,8 @@ TEST(RandomGraphs, PassesKeepTheMeaning) {
       graph::Graph changed = std::move(*text);
       try {
         transform(changed);
+        for (graph::Node *node : changed.main().body->nodes())
+          ASSERT_EQ(ops::check_types(changed, *node).value_or(""), "") << "seed " << seed << ": " << list << ": " << node->str();
         ASSERT_TRUE(equal(run(changed, seed), expected)) << "seed " << seed << ": " << list << "\n"
                                                          << graph::print(graph) << "\n"
                                                          << graph::print(changed);

@@ -65,7 +65,4 @@ Result<Model> load_model(const std::string &path, const LoadOptions &options = {
 /// What the file says of itself, for a model that cannot be imported; `files` has the model only. Errors: 66, 65.
 Result<ModelInfo> read_info(const std::string &path, const Limits &limits = {});
 
-/// The lower-case hex SHA-256 of the files' bytes, in the order of `info.files`. Reads the files again.
-Result<std::string> sha256(const ModelInfo &info);
-
 } // namespace cameo::frontend

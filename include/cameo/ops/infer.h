@@ -52,8 +52,8 @@ struct Inferred {
 /// Types of the results. `graph` gives fresh run-time symbols.
 Inferred infer(graph::Graph &graph, const NodeSpec &node);
 
-/// As infer, for a node that exists: does each result type agree (equal, or refined where infer knows less)? Nullopt, or what is
-/// wrong.
-std::optional<std::string> check_types(const graph::Node &node);
+/// As infer, for a node that exists: does each result type agree (equal, or refined where only a run can tell)? Nullopt, or what is
+/// wrong. `graph` gives the rules fresh run-time symbols. Nodes whose types the operands do not determine agree.
+std::optional<std::string> check_types(graph::Graph &graph, const graph::Node &node);
 
 } // namespace cameo::ops
