@@ -77,7 +77,10 @@ private:
   int fd_;
 };
 
-// In the child. Returns lld's complaints, or "" when the output is complete.
+constexpr std::string_view kWriteError = "write error: ";
+
+// In the child. Returns lld's complaints, or "" when the output is complete. What comes after kWriteError is the system's fault: a limit
+// of file sizes holds for files in memory too.
 std::string run_lld(const std::string &input, int output, const std::string &soname) {
   // lld writes the output "-" to stdout, and first removes a file of that name in the current folder: there is none here.
   if (chdir("/proc") != 0 || dup2(output, STDOUT_FILENO) < 0) return "cannot prepare the linker's output";
@@ -113,8 +116,11 @@ std::string run_lld(const std::string &input, int output, const std::string &son
   const bool linked = lld::elf::link(arguments, stream, stream, /*exitEarly=*/false, /*disableOutput=*/false);
   stream.flush();
   llvm::outs().flush();
-  if (linked && complaints.empty() && !llvm::outs().has_error()) return "";
-  llvm::outs().clear_error();
+  if (const std::error_code error = llvm::outs().error()) {
+    llvm::outs().clear_error();
+    return std::string(kWriteError) + error.message();
+  }
+  if (linked && complaints.empty()) return "";
   return complaints.empty() ? "lld failed without a word" : complaints;
 }
 
@@ -180,6 +186,8 @@ Result<std::string> link_shared(const std::string &object, const std::string &so
   limits.seconds = 600;
   CAMEO_TRY(ChildResult child, run_in_child([&] { return run_lld(input.path(), output.fd(), soname); }, limits));
   if (child.end != ChildResult::End::exited) return Diagnostic{ExitCode::io, "", "linking: " + describe(child, limits)};
+  if (child.result.starts_with(kWriteError))
+    return Diagnostic{ExitCode::io, "", "linking: " + child.result.substr(kWriteError.size())};
   CAMEO_CHECK(child.code == 0 && child.result.empty(), "lld: " + child.result + child.errors);
   auto bytes = output.read();
   if (!bytes || bytes->size() < sizeof(ELF::Elf64_Ehdr)) return no_memory_file;

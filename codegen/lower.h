@@ -1,5 +1,5 @@
 // Private to codegen/: the steps of compile(), for those who add to an LLVM module of their own (the artefact's entry
-// points, the runtime stub's bitcode) before it is optimised and emitted.
+// points, the runtime stub) before it is optimised and emitted.
 #pragma once
 
 #include "cameo/codegen/codegen.h"
@@ -27,7 +27,7 @@ std::unique_ptr<llvm::Module> create_module(llvm::LLVMContext &context, llvm::Ta
                                             const loop::Target &target, const Options &options);
 
 /// Target CPU and features, vector width, nounwind, no frame pointer: what each function of an artefact must carry.
-/// Also for functions that came from the runtime's bitcode, so that calls between them can be inlined.
+/// Also for the entry points that the artefact adds.
 void set_target_attributes(llvm::Function &function, const loop::Target &target);
 
 /// Which functions of the module to emit, and which of them other pieces call (they become hidden instead of local).
