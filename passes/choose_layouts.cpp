@@ -23,13 +23,15 @@ namespace {
 
 using namespace graph;
 
+bool is_pointwise(Op op) { return op == Op::elementwise || op == Op::cast || op == Op::quantize || op == Op::dequantize; }
+
 // The node that says what a group is about: the anchor of a fused node, else the node itself.
 const Node &anchor_of(const Node &node) {
   if (!node.is(Op::fused)) return node;
   const Node *last = &node;
   for (const Node *inner : node.body()->nodes()) {
     last = inner;
-    if (!inner->is(Op::elementwise) && !inner->is(Op::cast)) return *inner;
+    if (!is_pointwise(inner->op())) return *inner;
   }
   return *last;
 }
@@ -58,6 +60,8 @@ private:
       return Kind::window;
     case Op::elementwise:
     case Op::cast:
+    case Op::quantize:
+    case Op::dequantize:
     case Op::concat:
     case Op::slice:
     case Op::pad:
@@ -104,7 +108,7 @@ private:
     if (&anchor == &node) return i == 0 || anchor.is(Op::elementwise) || anchor.is(Op::concat);
     const Value *inside = node.body()->argument(i);
     for (const Use &use : inside->uses())
-      if (use.node == &anchor && use.index > 0 && !anchor.is(Op::elementwise)) return false;
+      if (use.node == &anchor && use.index > 0 && !is_pointwise(anchor.op())) return false;
     return true;
   }
 

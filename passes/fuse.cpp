@@ -102,7 +102,8 @@ private:
   Node *candidate(const Group &group, const Node *node, Role role) const {
     Node *best = nullptr;
     int best_rank = -1;
-    for (const Node *member : group.nodes)
+    for (const Node *member : group.nodes) {
+      if (role_of(*member) == Role::anchor) continue; // its operands are read many times
       for (size_t i = 0; i < member->operand_count(); ++i) {
         const Value *v = member->operand(i);
         if (!v || !v->producer() || v->producer()->region() != node->region() ||
@@ -116,6 +117,7 @@ private:
           best_rank = rank;
         }
       }
+    }
     return best;
   }
 

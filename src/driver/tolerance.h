@@ -14,6 +14,7 @@ namespace cameo::driver {
 struct ModelTraits {
   bool conv_net = false;  ///< several convolutions after each other
   bool quantized = false; ///< several operators that round to 8 bits and less
+  bool deep = false;      ///< quantised a hundred times and more
   bool f16 = false;       ///< some value is stored in f16
   bool bf16 = false;
 };

@@ -17,6 +17,9 @@ LowerFunction function_of(Op op) {
   case Op::cast:
   case Op::bitcast:
     return lower_cast;
+  case Op::quantize:
+  case Op::dequantize:
+    return lower_quantize;
   case Op::contract:
     return lower_contract;
   case Op::conv:

@@ -132,6 +132,7 @@ ExprId cast_value(Lowering &l, ExprId x, DType from, DType to);
 // One function per op family; each adds the stages of a node.
 Problem lower_elementwise(Lowering &l, const graph::Node &node);
 Problem lower_cast(Lowering &l, const graph::Node &node);
+Problem lower_quantize(Lowering &l, const graph::Node &node);
 Problem lower_contract(Lowering &l, const graph::Node &node);
 Problem lower_conv(Lowering &l, const graph::Node &node);
 Problem lower_conv_transpose(Lowering &l, const graph::Node &node);

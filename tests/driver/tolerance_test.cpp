@@ -65,6 +65,9 @@ TEST(Tolerance, QuantisedOutputsMayBeOffByOneStep) {
   EXPECT_NE(compared(tensor<uint8_t>(DType::u8, {3}, {10, 20, 33}), b, quantised), "same");
   EXPECT_EQ(compared(floats({1.f, 100.f}), floats({0.f, 99.f}), quantised), "same"); // relative L2 of 1.4%
   EXPECT_NE(compared(floats({5.f, 100.f}), floats({0.f, 99.f}), quantised), "same");
+  const ModelTraits deep{.quantized = true, .deep = true};
+  EXPECT_EQ(compared(floats({5.f, 100.f}), floats({0.f, 99.f}), deep), "same");
+  EXPECT_NE(compared(floats({11.f, 100.f}), floats({0.f, 99.f}), deep), "same");
 }
 
 TEST(Tolerance, ConvNetsAreMeasuredAgainstTheRange) {
