@@ -38,7 +38,7 @@ void initialize_llvm() {
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
     llvm::install_fatal_error_handler(
-        [](void *, const char *reason, bool) { throw InternalError(std::string("LLVM: ") + reason); });
+        [](void *, const char *reason, bool) { CAMEO_UNREACHABLE(std::string("LLVM: ") + reason); });
     llvm::install_bad_alloc_error_handler([](void *, const char *, bool) { throw std::bad_alloc(); });
   });
 }

@@ -61,6 +61,7 @@ run_tests() {
     echo "   $preset/$area: ${p:-0} passed, $f failed${skipped:+, $skipped skipped}"
     if [ "$f" -ne 0 ]; then
       grep -E '^\[  FAILED  \]|ERROR: .*Sanitizer|runtime error: ' "$log" | sort -u | head -n 20 || true
+      [ -n "$ran" ] || tail -n 15 "$log" # it died: where it was says more than nothing
       echo "   exit code $status, see $log"
     fi
     grep -A1 -E ': Skipped$' "$log" | grep -vE ': Skipped$|^--$' | sort -u | sed 's/^/   skipped: /' || true

@@ -15,7 +15,7 @@ template <class T> Tensor tensor(DType dtype, std::vector<int64_t> shape, std::v
   t.dtype = dtype;
   t.shape = std::move(shape);
   t.data.resize(values.size() * sizeof(T));
-  std::memcpy(t.data.data(), values.data(), t.data.size());
+  if (!values.empty()) std::memcpy(t.data.data(), values.data(), t.data.size()); // none has no address
   return t;
 }
 
