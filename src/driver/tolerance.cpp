@@ -18,6 +18,10 @@ constexpr Tolerance kBf16 = {"bf16", 2e-2, 1e-2, 0, 0, "two roundings to 8 bits;
 constexpr Tolerance kConvNet = {
     "conv net", 1e-2, 0,
     1e-4,       1e-4, "Winograd and other orders of summation differ by that much between correct engines"};
+constexpr Tolerance kFourier = {
+    "Fourier transform", 1e-3, 1e-7, 1e-6, 0, "each element is a sum over the whole axis, and rounded as the largest of them"};
+constexpr Tolerance kRandom = {
+    "random", 0, 0, 0, 0, "the standard leaves the generator open: only type and shape are compared", true};
 constexpr Tolerance kF16Inside = {"f16 inside", 1e-2, 0,
                                   5e-3,         5e-3, "an f16 value between layers is rounded or not, by fusion"};
 constexpr Tolerance kQuantized = {
@@ -36,6 +40,7 @@ ModelTraits traits_of(const frontend::Model &model) {
   for (const auto &[op, count] : model.info.op_counts) {
     if (op == "Conv" || op == "ConvTranspose") convolutions += count;
     if (op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear")) quantizers += count;
+    traits.fourier |= op == "DFT" || op == "STFT";
   }
   traits.conv_net = convolutions >= 2;
   traits.quantized = quantizers >= 2;
@@ -47,13 +52,16 @@ ModelTraits traits_of(const frontend::Model &model) {
   };
   for (const graph::Function &function : model.graph.functions()) {
     for (const graph::Value *argument : function.body->arguments()) note(argument->type());
-    for (const graph::Node *node : function.body->nodes())
+    for (const graph::Node *node : function.body->nodes()) {
+      traits.random |= node->is(graph::Op::random);
       for (const graph::Value *result : node->results()) note(result->type());
+    }
   }
   return traits;
 }
 
 const Tolerance &tolerance_for(const ModelTraits &traits, DType output) {
+  if (traits.random) return kRandom;
   if (!is_float(output) && kind(output) != DTypeKind::complex)
     return traits.quantized && is_integer(output) && bits(output) <= 8 ? kQuantizedOutput : kExact;
   if (bits(output) <= 8) return kExact; // f8 and f4 come from casts, whose rounding the standard fixes
@@ -61,10 +69,11 @@ const Tolerance &tolerance_for(const ModelTraits &traits, DType output) {
   if (output == DType::bf16 || traits.bf16) return kBf16;
   if (traits.f16 && (traits.conv_net || output != DType::f16)) return kF16Inside;
   if (output == DType::f16) return kF16;
-  return traits.conv_net ? kConvNet : kDefault;
+  return traits.conv_net ? kConvNet : traits.fourier ? kFourier : kDefault;
 }
 
 std::string text(const Tolerance &t) {
+  if (t.shape_only) return "type and shape";
   if (t.exact()) return "exact";
   std::string out;
   auto add = [&](const char *what, double value) {
@@ -114,6 +123,7 @@ std::optional<std::string> difference(const Tensor &actual_, const Tensor &expec
   if (actual_.dtype != expected_.dtype || actual_.shape != expected_.shape)
     return "is " + type_text(actual_.dtype, actual_.shape) + " instead of " +
            type_text(expected_.dtype, expected_.shape);
+  if (t.shape_only) return std::nullopt;
   const bool complex = kind(actual_.dtype) == DTypeKind::complex;
   const Tensor real_actual = complex ? as_real(actual_) : Tensor(),
                real_expected = complex ? as_real(expected_) : Tensor();

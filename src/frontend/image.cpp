@@ -29,6 +29,18 @@ struct ResizeSpec {
   Value *roi = nullptr, *scales = nullptr, *sizes = nullptr;
 };
 
+// One scale for all axes, so that the result fits into (covers) the sizes; extents round half up.
+void keep_aspect_runtime(NodeImport &n, ResizeSpec &spec) {
+  std::vector<Dim> extents;
+  for (int64_t axis : spec.axes) extents.push_back(n.input(0)->type().dim(int(axis)));
+  Value *from = n.cast(n.dims(extents), DType::f64);
+  Value *each = n.map(Fn::div, {n.cast(spec.sizes, DType::f64), from});
+  Value *common = n.reduce(spec.keep_aspect == "not_larger" ? "min" : "max", each, {0}, true);
+  Value *rounded = n.map(Fn::floor, {n.map(Fn::add, {n.map(Fn::mul, {common, from}), n.scalar(DType::f64, 0.5)})});
+  spec.sizes = n.cast(rounded, DType::i64);
+  spec.scales = n.broadcast(common, {int64_t(spec.axes.size())});
+}
+
 void resize(NodeImport &n, ResizeSpec spec) {
   Value *x = n.input(0);
   if (n.failed()) return;
@@ -53,14 +65,18 @@ void resize(NodeImport &n, ResizeSpec spec) {
   if (scales)
     for (double s : *scales)
       if (!(s > 0) || !(s < 0x1p31)) return void(n.fail("a scale is " + std::to_string(s)));
+  auto known = [](const Dim &d) { return d.is_constant(); };
+  if (sizes && spec.keep_aspect != "stretch" &&
+      !(std::all_of(sizes->begin(), sizes->end(), known) &&
+        std::all_of(spec.axes.begin(), spec.axes.end(), [&](int64_t a) { return known(shape[size_t(a)]); })))
+    sizes.reset(); // extents are left to the run
   if (sizes && spec.keep_aspect != "stretch") {
     // One scale for all axes, so that the result fits into (covers) the sizes; extents round half up.
     scales.emplace(count, 0.0);
     double common = spec.keep_aspect == "not_larger" ? HUGE_VAL : 0.0;
     for (size_t i = 0; i < count; ++i) {
       const Dim &extent = shape[size_t(spec.axes[i])], &size = (*sizes)[i];
-      if (!extent.is_constant() || !size.is_constant() || extent.value() < 1)
-        return void(n.unsupported("keeping the aspect ratio of extents known only at run time"));
+      if (extent.value() < 1) return void(n.fail("axis " + std::to_string(spec.axes[i]) + " is empty"));
       const double s = double(size.value()) / double(extent.value());
       common = spec.keep_aspect == "not_larger" ? std::min(common, s) : std::max(common, s);
     }
@@ -70,8 +86,8 @@ void resize(NodeImport &n, ResizeSpec spec) {
     }
   }
   if ((spec.scales && !scales) || (spec.sizes && !sizes)) { // known only while running
-    if (spec.keep_aspect != "stretch")
-      return void(n.unsupported("keeping the aspect ratio of extents known only at run time"));
+    if (spec.keep_aspect != "stretch") keep_aspect_runtime(n, spec);
+    if (n.failed()) return;
     for (int64_t axis : spec.axes) shape[size_t(axis)] = n.fresh_dim();
     attributes.emplace_back("axes", spec.axes);
     Value *size_operand = spec.sizes ? n.cast(spec.sizes, DType::i64) : nullptr;
@@ -237,6 +253,10 @@ void import_roi_align(NodeImport &n) {
   if (x->type().rank() != 4 || rois->type().rank() != 2 ||
       (rois->type().dim(1).is_constant() && !rois->type().dim(1).is(4)))
     return void(n.fail("input " + x->type().str() + " and regions " + rois->type().str() + " do not fit"));
+  if (const Type &batch = n.input(2)->type(); !n.ranked(n.input(2)) || batch.rank() != 1 ||
+                                              (batch.dim(0).is_constant() && rois->type().dim(0).is_constant() &&
+                                               batch.dim(0) != rois->type().dim(0)))
+    return void(n.fail("batch indices " + batch.str() + " for regions " + rois->type().str()));
   const int64_t h = n.integer("output_height"), w = n.integer("output_width"), samples = n.integer("sampling_ratio");
   if (h < 1 || w < 1 || h > INT32_MAX || w > INT32_MAX)
     return void(n.fail("output extents " + std::to_string(h) + " and " + std::to_string(w)));

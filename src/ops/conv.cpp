@@ -78,6 +78,21 @@ Inferred infer_conv(InferContext &c) {
   if (!spatial.problem.empty()) return Inferred::wrong(std::move(spatial.problem));
   Shape shape = {x.dim(0), w.dim(0)};
   shape.insert(shape.end(), spatial.extents.begin(), spatial.extents.end());
+  if (c.node.op == Op::deform_conv) { // offsets: one per spatial axis and tap of each offset group; mask: one per tap
+    Dim taps = c.integer("offset_group");
+    for (int i = 2; i < w.rank(); ++i) taps *= w.dim(i);
+    for (size_t operand : {size_t{2}, size_t{4}}) {
+      if (!c.operand(operand)) continue;
+      const Type &t = c.type(operand);
+      Shape wanted = shape;
+      wanted[1] = operand == 2 ? taps * (x.rank() - 2) : taps;
+      bool fits = t.is_ranked() && t.rank() == x.rank();
+      for (size_t i = 0; fits && i < wanted.size(); ++i) fits = may_be_equal(t.shape()[i], wanted[i]);
+      if (!fits)
+        return Inferred::wrong(std::string(operand == 2 ? "offset " : "mask ") + t.str() + " where " +
+                               shape_text(wanted) + " is needed");
+    }
+  }
   return Type::tensor(c.node.dtype.value_or(x.dtype()), std::move(shape));
 }
 

@@ -44,7 +44,20 @@ LowerFunction function_of(Op op) {
   case Op::pad:
   case Op::relayout:
     return lower_movement;
-  case Op::resize: return lower_resize;
+  case Op::resize:
+    return lower_resize;
+  case Op::attention:
+    return lower_plain_attention;
+  case Op::grid_sample:
+  case Op::roi_pool:
+  case Op::deform_conv:
+    return lower_sample;
+  case Op::topk:
+    return lower_topk;
+  case Op::dft:
+    return lower_dft;
+  case Op::det:
+    return lower_det;
   case Op::gather:
   case Op::gather_elements:
   case Op::gather_nd:

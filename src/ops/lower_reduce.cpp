@@ -102,28 +102,47 @@ Problem arg_reduce(Lowering &l, const graph::Node &node) {
   return {};
 }
 
-// y[..., i, ...] = sum (product) of x over j <= i, j < i when exclusive, from the other end when reversed: a reduction over j of what
-// lies on the right side.
+// y[..., i, ...] = sum (product) of x over j <= i, j < i when exclusive, from the other end when reversed: the axis is walked in sequence.
+// An exclusive result is the value that the step before left.
 Problem cumulative(Lowering &l, const graph::Node &node) {
   const Value *x = node.operand(), *y = node.result();
   const DType dtype = x->type().dtype();
   const Scalar t = value_type(dtype);
+  if (t == Scalar::i1 || bits(dtype) < 8) return "cumulative of " + std::string(name(dtype)) + " has no kernel";
   const bool sum = node.string("fn") == "sum", exclusive = node.flag("exclusive"), reverse = node.flag("reverse");
   const graph::Shape &shape = x->type().shape();
-  const size_t axis = static_cast<size_t>(node.integer("axis"));
-  const Space space = l.space(shape);
-  loop::Stage stage = l.stage(space, "run");
-  const int32_t j = Lowering::add_reduction(stage, "j", l.extent(shape[axis]));
-  std::vector<Index> indices = space.dims;
-  indices[axis] = loop::axis_index(j);
-  const ExprId at = l.kernel().axis_value(j), to = l.kernel().axis_value(static_cast<int32_t>(axis));
-  const ExprId counts = l.op(exclusive ? Opcode::lt : Opcode::le, reverse ? to : at, reverse ? at : to);
-  const ExprId neutral = l.number(t, sum ? 0 : 1);
+  const int32_t rank = static_cast<int32_t>(shape.size()), axis = static_cast<int32_t>(node.integer("axis"));
+  const int32_t buffer = l.define_buffer(y);
+  // The axis comes last, so that lines are walked one after the other.
+  loop::Stage stage;
+  stage.name = "run";
+  std::vector<Index> at(shape.size());
+  for (int32_t d = 0; d < rank; ++d) {
+    if (d == axis) continue;
+    at[static_cast<size_t>(d)] = loop::axis_index(static_cast<int32_t>(stage.axes.size()));
+    stage.axes.push_back({"d" + std::to_string(d), l.extent(shape[static_cast<size_t>(d)]), AxisKind::parallel});
+  }
+  const Dim &extent = shape[static_cast<size_t>(axis)];
+  Index &along = at[static_cast<size_t>(axis)];
+  along = loop::axis_index(rank - 1);
+  if (reverse) along = l.offset(loop::axis_index(rank - 1, -1, -1), extent);
+  stage.axes.push_back({"i", l.extent(extent), AxisKind::sequential});
+  const ExprId before = l.read_previous(t, 0, rank, rank - 1);
+  const ExprId next = l.op(sum ? Opcode::add : Opcode::mul, before, l.read(x, at));
   stage.types = {t};
-  stage.init = {neutral};
-  stage.next = {
-      l.op(sum ? Opcode::add : Opcode::mul, l.kernel().carried(t), l.select(counts, l.read(x, indices), neutral))};
-  l.define(y, l.add_stage(std::move(stage)), 0, space);
+  stage.next = {next};
+  stage.before = {l.number(t, sum ? 0 : 1)};
+  loop::StageStore store;
+  store.buffer = buffer;
+  store.indices = at;
+  if (exclusive) {
+    stage.types.push_back(t);
+    stage.next.push_back(before);
+    stage.before.push_back(l.number(t, 0));
+    stage.stores.emplace_back();
+  }
+  stage.stores.push_back(std::move(store));
+  l.add_stage(std::move(stage));
   return {};
 }
 

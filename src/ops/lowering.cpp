@@ -212,6 +212,17 @@ ExprId Lowering::read_stage(int32_t number, int32_t component) {
   return kernel().read_stage(number, std::move(indices), component);
 }
 
+ExprId Lowering::read_previous(Scalar type, int32_t component, int32_t outer, int32_t axis) {
+  loop::Expr e;
+  e.kind = loop::Expr::Kind::stage;
+  e.type = type;
+  e.source = static_cast<int32_t>(kernel().stages.size());
+  e.component = component;
+  for (int32_t a = 0; a < outer; ++a) e.indices.push_back(loop::axis_index(a, 1, a == axis ? -1 : 0));
+  kernel().exprs.push_back(std::move(e));
+  return static_cast<ExprId>(kernel().exprs.size()) - 1;
+}
+
 void Lowering::define(const Value *value, int32_t number, int32_t component, const Space &space) {
   Source s;
   s.stage = number;

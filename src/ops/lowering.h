@@ -54,6 +54,8 @@ public:
               double fill = 0);
   /// The same as numpy broadcasts `value` to a tensor of that shape, read at `dims`.
   ExprId read_broadcast(const graph::Value *value, const graph::Shape &shape, const std::vector<Index> &dims);
+  /// Component of the stage that is added next, one step back along its sequential axis `axis`, at the same place along `outer` axes.
+  ExprId read_previous(Scalar type, int32_t component, int32_t outer, int32_t axis);
   /// Component of a stage at the same position, for a stage over the same outer axes (and perhaps more behind them).
   ExprId read_stage(int32_t stage, int32_t component = 0);
   /// Says that the component of the stage is that value, computed in `space`.
@@ -143,6 +145,11 @@ Problem lower_normalize(Lowering &l, const graph::Node &node);
 Problem lower_movement(Lowering &l, const graph::Node &node);
 Problem lower_index(Lowering &l, const graph::Node &node);
 Problem lower_resize(Lowering &l, const graph::Node &node);
+Problem lower_plain_attention(Lowering &l, const graph::Node &node);
+Problem lower_sample(Lowering &l, const graph::Node &node);
+Problem lower_topk(Lowering &l, const graph::Node &node);
+Problem lower_dft(Lowering &l, const graph::Node &node);
+Problem lower_det(Lowering &l, const graph::Node &node);
 Problem lower_source(Lowering &l, const graph::Node &node);
 
 } // namespace cameo::ops

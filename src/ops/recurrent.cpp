@@ -20,6 +20,30 @@ Inferred infer_attention(InferContext &c) {
                            " and value " + shape_text(v.shape()) + " do not fit");
   if (q.dim(1).is_constant() && k.dim(1).is_constant() && (k.dim(1).is(0) || q.dim(1).value() % k.dim(1).value() != 0))
     return Inferred::wrong(k.dim(1).str() + " key heads do not divide " + q.dim(1).str() + " query heads");
+  struct Wanted {
+    size_t operand;
+    const char *name;
+    Shape shape;
+  };
+  const Wanted wanted[] = {{4, "past key", {k.dim(0), k.dim(1), total - k.dim(2), k.dim(3)}},
+                           {5, "past value", {v.dim(0), v.dim(1), total - k.dim(2), v.dim(3)}},
+                           {6, "numbers of keys", {q.dim(0)}}};
+  for (const Wanted &want : wanted) {
+    if (!c.operand(want.operand)) continue;
+    const Type &t = c.type(want.operand);
+    bool fits = t.is_ranked() && t.shape().size() == want.shape.size();
+    for (size_t i = 0; fits && i < want.shape.size(); ++i) fits = may_be_equal(t.shape()[i], want.shape[i]);
+    if (!fits)
+      return Inferred::wrong(std::string(want.name) + " " + t.str() + " where " + shape_text(want.shape) + " is needed");
+  }
+  if (c.operand(3)) { // broadcasts to the scores
+    const Type &mask = c.type(3);
+    const Shape scores = {q.dim(0), q.dim(1), q.dim(2), total};
+    bool fits = mask.is_ranked() && mask.rank() <= 4;
+    for (int i = 1; fits && i <= mask.rank(); ++i)
+      fits = mask.dim(-i).is(1) || may_be_equal(mask.dim(-i), scores[size_t(4 - i)]);
+    if (!fits) return Inferred::wrong("mask " + mask.str() + " does not fit scores " + shape_text(scores));
+  }
   std::vector<Type> types = {Type::tensor(q.dtype(), {q.dim(0), q.dim(1), q.dim(2), v.dim(3)})};
   if (c.wants(1)) types.push_back(Type::tensor(k.dtype(), {k.dim(0), k.dim(1), total, k.dim(3)}));
   if (c.wants(2)) types.push_back(Type::tensor(v.dtype(), {v.dim(0), v.dim(1), total, v.dim(3)}));

@@ -77,6 +77,18 @@ TEST(Tolerance, ConvNetsAreMeasuredAgainstTheRange) {
   EXPECT_EQ(compared(floats({1.009f, 10.f}), floats({1.f, 10.f}), net), "same");
 }
 
+TEST(Tolerance, FourierTransformsAreMeasuredAgainstTheRange) {
+  const ModelTraits transform{.fourier = true};
+  EXPECT_EQ(compared(floats({100.f, 5e-5f}), floats({100.f, 0.f}), transform), "same");
+  EXPECT_NE(compared(floats({100.f, 2e-4f}), floats({100.f, 0.f}), transform), "same");
+}
+
+TEST(Tolerance, OfRandomNumbersOnlyTypeAndShapeAreFixed) {
+  const ModelTraits drawn{.random = true};
+  EXPECT_EQ(compared(floats({1.f, 2.f}), floats({3.f, 4.f}), drawn), "same");
+  EXPECT_EQ(compared(floats({1.f, 2.f}), floats({3.f}), drawn), "is f32[2] instead of f32[1]");
+}
+
 TEST(Tolerance, HalfPrecision) {
   const auto half = [](uint16_t bits) { return tensor<uint16_t>(DType::f16, {1}, {bits}); };
   EXPECT_EQ(compared(half(0x3c02), half(0x3c00)), "same"); // 1 + 2 ULP

@@ -1,0 +1,143 @@
+// Programs of ops whose reads depend on data or on order: search, running sums, attention's rules, sampling, transforms.
+#include "program_runner.h"
+
+namespace cameo::passes {
+namespace {
+
+std::string graph_of(const std::string &arguments, const std::string &body, const std::string &results = "%y as \"y\"") {
+  return "graph @g stage canonical {\n  main(" + arguments + ") {\n    " + body + "\n    yield " + results + "\n  }\n}\n";
+}
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = std::numeric_limits<double>::infinity();
+
+} // namespace
+
+TEST(TopK, TiesGiveTheLowerIndexAndNaNIsTheLargest) {
+  auto text = [](bool largest) {
+    return graph_of("%x: f32[2, 5]", std::string("%k = constant {value = 3 : i64[]} : i64[]\n    %y, %i = topk %x, %k {axis = 1, largest = ") +
+                                         (largest ? "true" : "false") + ", sorted = true} : f32[2, 3], i64[2, 3]",
+                    "%y as \"y\", %i as \"i\"");
+  };
+  const Values x = {1, 3, 3, -1, 2, kNan, -kInf, kInf, kNan, 0};
+  check_graph(text(true), {x}, {{3, 3, 2, kNan, kNan, kInf}, {1, 2, 4, 0, 3, 2}});
+  check_graph(text(false), {x}, {{-1, 1, 2, -kInf, 0, kInf}, {3, 0, 4, 1, 4, 2}});
+}
+
+TEST(TopK, AlongAnOuterAxisOfUnsignedNumbers) {
+  check_graph(graph_of("%x: u8[3, 2]",
+                       "%k = constant {value = 2 : i64[]} : i64[]\n    %y, %i = topk %x, %k {axis = 0, largest = true, sorted = true} : "
+                       "u8[2, 2], i64[2, 2]",
+                       "%y as \"y\", %i as \"i\""),
+              {{1, 200, 255, 3, 127, 128}}, {{255, 200, 127, 128}, {1, 0, 2, 2}});
+}
+
+TEST(Cumulative, AnyAxisDirectionAndStart) {
+  const Values x = {1, 2, 3, 4, 5, 6};
+  auto check = [&](const std::string &attributes, const Values &want) {
+    check_graph(graph_of("%x: f32[2, 3]", "%y = cumulative %x {" + attributes + "} : f32[2, 3]"), {x}, {want});
+  };
+  check("fn = sum, axis = 1, exclusive = false, reverse = false", {1, 3, 6, 4, 9, 15});
+  check("fn = sum, axis = 1, exclusive = true, reverse = false", {0, 1, 3, 0, 4, 9});
+  check("fn = sum, axis = 0, exclusive = false, reverse = true", {5, 7, 9, 4, 5, 6});
+  check("fn = product, axis = 1, exclusive = true, reverse = true", {6, 3, 1, 30, 6, 1});
+}
+
+TEST(Attention, ARowWithoutAKeyIsZero) {
+  // Two query heads share a key head; the second query may see no key.
+  const Values q = some(8, 1), k = some(6, 2), v = {1, 2, 3};
+  Values want;
+  for (size_t h = 0; h < 2; ++h) {
+    double p[3], sum = 0;
+    for (size_t t = 0; t < 3; ++t) sum += p[t] = std::exp(0.5 * (q[h * 4] * k[t * 2] + q[h * 4 + 1] * k[t * 2 + 1]));
+    want.push_back((p[0] * v[0] + p[1] * v[1] + p[2] * v[2]) / sum);
+    want.push_back(0);
+  }
+  check_graph(graph_of("%q: f32[1, 2, 2, 2], %k: f32[1, 1, 3, 2], %v: f32[1, 1, 3, 1], %m: bool[2, 3]",
+                       "%y = attention %q, %k, %v, %m {scale = 0.5, causal = false} : f32[1, 2, 2, 1]"),
+              {q, k, v, {1, 1, 1, 0, 0, 0}}, {want});
+}
+
+TEST(Attention, CausalityCountsThePast) {
+  // One key of the past, two of now; scores are equal, so each row is the mean of what it sees.
+  check_graph(graph_of("%q: f32[1, 1, 2, 1], %k: f32[1, 1, 2, 1], %v: f32[1, 1, 2, 1], %a: f32[1, 1, 1, 1], %b: f32[1, 1, 1, 1]",
+                       "%y, %pk, %pv = attention %q, %k, %v, _, %a, %b {scale = 1.0, causal = true} : f32[1, 1, 2, 1], "
+                       "f32[1, 1, 3, 1], f32[1, 1, 3, 1]",
+                       "%y as \"y\", %pk as \"pk\", %pv as \"pv\""),
+              {{0, 0}, {7, 8}, {4, 9}, {6}, {2}}, {{3, 5}, {6, 7, 8}, {2, 4, 9}});
+}
+
+TEST(GridSample, MirrorsAtTheEdges) {
+  // Positions of a row of four, at coordinates -1.5 and 4.25 between the elements.
+  auto text = [](const std::string &mode, const std::string &padding) {
+    return graph_of("%x: f32[1, 1, 1, 4], %g: f32[1, 1, 2, 2]",
+                    "%y = grid_sample %x, %g {mode = " + mode + ", padding = " + padding + ", align_corners = false} : f32[1, 1, 1, 2]");
+  };
+  const Values x = {1, 2, 4, 8}, grid = {-1.5, 0, 1.375, 0}; // ((g + 1) * 4 - 1) / 2 = -1.5 and 4.25
+  check_graph(text("linear", "zeros"), {x, grid}, {{0, 0}});
+  check_graph(text("linear", "border"), {x, grid}, {{1, 8}});
+  check_graph(text("linear", "reflection"), {x, grid}, {{1.5, 8 * 0.75 + 4 * 0.25}}); // 0.5 and 2.75
+  check_graph(text("nearest", "zeros"), {x, {-1, 0, 0.375, 0}}, {{1, 4}});             // -0.5 to even, 2.25
+}
+
+TEST(RoiPool, TheAverageOfAsManySamplesAsTheBinIsLarge) {
+  const int64_t h = 5, w = 6;
+  const Values x = some(h * w, 3), roi = {-1.25, 0.5, 5, 4.75};
+  Values want;
+  auto at = [&](double r, double c) { // bilinear
+    if (r < -1 || r > h || c < -1 || c > w) return 0.0;
+    r = std::clamp(r, 0.0, double(h - 1)), c = std::clamp(c, 0.0, double(w - 1));
+    const auto i = size_t(r), j = size_t(c), i2 = std::min(i + 1, size_t(h - 1)), j2 = std::min(j + 1, size_t(w - 1));
+    const double a = r - double(i), b = c - double(j);
+    auto e = [&](size_t p, size_t q) { return x[p * size_t(w) + q]; };
+    return (1 - a) * ((1 - b) * e(i, j) + b * e(i, j2)) + a * ((1 - b) * e(i2, j) + b * e(i2, j2));
+  };
+  const double bin_h = (roi[3] - roi[1]) / 2, bin_w = (roi[2] - roi[0]) / 2;
+  const int n = int(std::ceil(bin_h)), m = int(std::ceil(bin_w));
+  for (int i = 0; i < 2; ++i)
+    for (int j = 0; j < 2; ++j) {
+      double sum = 0;
+      for (int p = 0; p < n; ++p)
+        for (int q = 0; q < m; ++q)
+          sum += at(roi[1] - 0.5 + i * bin_h + (p + 0.5) * bin_h / n, roi[0] - 0.5 + j * bin_w + (q + 0.5) * bin_w / m);
+      want.push_back(sum / (n * m));
+    }
+  check_graph(graph_of("%x: f32[1, 1, 5, 6], %r: f32[1, 4], %b: i64[1]",
+                       "%y = roi_pool %x, %r, %b {mode = align_average, coordinates = half_pixel, sampling_ratio = 0, spatial_scale = "
+                       "1.0} : f32[1, 1, 2, 2]"),
+              {x, roi, {0}}, {want}, 1e-5);
+}
+
+TEST(RoiPool, TheMaximumBetweenRoundedBorders) {
+  const Values x = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const std::string text =
+      graph_of("%x: f32[1, 1, 4, 4], %r: f32[1, 4], %b: i64[1]",
+               "%y = roi_pool %x, %r, %b {mode = quantized_max, coordinates = output_half_pixel, sampling_ratio = 0, spatial_scale = "
+               "0.5} : f32[1, 1, 2, 2]");
+  check_graph(text, {x, {0, 2, 4.8, 6}, {0}}, {{9, 10, 13, 14}}); // columns 0 to 2, rows 1 to 3
+  const RunResult bad = run_graph(parse_graph(text), {x, {0, 0, 4, 4}, {1}});
+  EXPECT_NE(bad.status, 0); // there is one image
+}
+
+TEST(DeformConv, AnOffsetMovesATap) {
+  check_graph(graph_of("%x: f32[1, 1, 1, 3], %w: f32[1, 1, 1, 2], %o: f32[1, 4, 1, 2], %b: f32[1], %m: f32[1, 2, 1, 2]",
+                       "%y = deform_conv %x, %w, %o, %b, %m {strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0], group = 1, "
+                       "offset_group = 1} : f32[1, 1, 1, 2]"),
+              {{1, 2, 4}, {10, 100}, {0, 0, 0.5, 0, 0, 0, 0, 0.5}, {1000}, {1, 1, 1, 0.5}},
+              // first: x[0] and x[1]; second: x[1] from half a row below, x[2.5]
+              {{1000 + 10 * 1 + 100 * 2, 1000 + 10 * 2 + 100 * 2 * 0.5}});
+}
+
+TEST(Dft, InverseUndoesIt) {
+  const Values x = some(2 * 6, 4);
+  check_graph(graph_of("%x: f32[2, 6, 1]",
+                       "%s = dft %x {axis = 1, inverse = false, onesided = true, length = 6} : f32[2, 4, 2]\n    %y = dft %s {axis = 1, "
+                       "inverse = true, onesided = true, length = 6} : f32[2, 6, 1]"),
+              {x}, {x});
+}
+
+TEST(Det, PivotsWhereItMust) {
+  check_graph(graph_of("%x: f32[3, 3, 3]", "%y = det %x : f32[3]"),
+              {{0, 2, 0, 3, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 1, 2, 3, 2, 4, 6, 0, 0, 1}}, {{-30, -3, 0}}, 1e-5);
+}
+
+} // namespace cameo::passes
