@@ -252,6 +252,25 @@ void import_global_pool(NodeImport &n) {
   n.result(n.map(Fn::pow, {n.reduce("sum", powers, axes, true), n.scalar(dtype, 1.0 / double(p))}));
 }
 
+namespace {
+
+// As import_max_unpool, to a shape that only the run knows.
+void unpool_to(NodeImport &n, Value *x, Value *indices, Value *shape) {
+  if (!shape->type().is_ranked() || shape->type().rank() != 1 || !shape->type().dim(0).is(x->type().rank()))
+    return void(n.fail("an output shape " + shape->type().str() + " for an input " + x->type().str()));
+  shape = n.cast(shape, DType::i64);
+  Value *size = n.reduce("product", shape, {0}, true);
+  Value *zeros = n.make_typed(Op::broadcast, {n.scalar(x->type().dtype(), 0), size}, {}, Type::tensor(x->type().dtype(), {n.fresh_dim()}));
+  const Dim count = x->type().elements();
+  Value *flat = n.make(Op::scatter_elements, {zeros, n.reshape(indices, {count}), n.reshape(x, {count})},
+                       {{"axis", int64_t{0}}, {"reduction", std::string("none")}});
+  Shape result;
+  for (int i = 0; i < x->type().rank(); ++i) result.push_back(n.fresh_dim());
+  n.result(n.reshape_to(flat, shape, std::move(result)));
+}
+
+} // namespace
+
 // Puts each value at the flat index (over the whole tensor) that the pool remembered; the rest is 0.
 void import_max_unpool(NodeImport &n) {
   Value *x = n.input(0), *indices = n.input(1);
@@ -266,7 +285,7 @@ void import_max_unpool(NodeImport &n) {
   Shape result = natural;
   if (n.has(2)) {
     auto wanted = n.dims_of(n.input(2));
-    if (!wanted) return void(n.unsupported("an output shape known only at run time"));
+    if (!wanted) return unpool_to(n, x, indices, n.input(2));
     if (wanted->size() != result.size())
       return void(n.fail("the output shape has " + std::to_string(wanted->size()) + " extents"));
     result = *wanted;
@@ -281,10 +300,74 @@ void import_max_unpool(NodeImport &n) {
   n.result(n.reshape(flat, std::move(result)));
 }
 
+namespace {
+
+// As import_col2im, where image or block are known only at run time: every column element is added at its place in the flat image, or,
+// where that lies in the padding, to one element behind it.
+void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
+  for (Value *v : {image, block})
+    if (!v->type().is_ranked() || v->type().rank() != 1 || !v->type().dim(0).is_constant() || v->type().dim(0) != image->type().dim(0))
+      return void(n.fail("image " + image->type().str() + " and block " + block->type().str() + " are no lists of equal length"));
+  const int64_t spatial = image->type().dim(0).value();
+  if (spatial < 1 || spatial + 2 > n.limits().rank || x->type().rank() != 3) return void(n.fail("the input must be [n, c * block, blocks]"));
+  const auto axes = size_t(spatial);
+  const std::vector<int64_t> strides = list_of(n, "strides", axes, 1), dilations = list_of(n, "dilations", axes, 1), pads = list_of(n, "pads", 2 * axes, 0);
+  for (size_t i = 0; i < axes && !n.failed(); ++i)
+    if (strides[i] < 1 || strides[i] > INT32_MAX || dilations[i] < 1 || dilations[i] > INT32_MAX) n.fail("strides and dilations must be at least 1");
+  for (int64_t pad : pads)
+    if (pad < 0 || pad > INT32_MAX) n.fail("pad " + std::to_string(pad));
+  if (n.failed()) return;
+  const Dim batch = x->type().dim(0), columns = x->type().dim(1), count = x->type().dim(2);
+  auto whole = [&](int64_t v) { return n.scalar_int(DType::i64, v); };
+  auto add = [&](Value *a, Value *b) { return n.map(Fn::add, {a, b}); };
+  auto mul = [&](Value *a, Value *b) { return n.map(Fn::mul, {a, b}); };
+  auto div = [&](Value *a, Value *b) { return n.map(Fn::div, {a, b}); };
+  auto at = [&](Value *list, size_t i) { return n.gather(list, whole(int64_t(i)), 0); };
+  image = n.cast(image, DType::i64), block = n.cast(block, DType::i64);
+  Value *taps = n.reduce("product", block, {0}, false), *pixels = n.reduce("product", image, {0}, false);
+  Value *tap = n.make_typed(Op::range, {whole(0), taps, whole(1)}, {}, Type::tensor(DType::i64, {n.fresh_dim(columns)}));
+  Value *place = n.make_typed(Op::iota, {}, {{"axis", int64_t{1}}}, Type::tensor(DType::i64, {1, count}));
+  if (n.failed()) return;
+  const Dim tap_count = tap->type().dim(0);
+  tap = n.reshape(tap, {tap_count, 1});
+  // The digits of tap and place, innermost axis first; the position that they give along the axis.
+  Value *flat = whole(0), *inside = n.scalar_int(DType::boolean, 1), *pitch = whole(1);
+  for (size_t i = axes; i-- > 0;) {
+    Value *extent = at(image, i), *taps_here = at(block, i);
+    Value *room = n.map(Fn::sub, {add(extent, whole(pads[i] + pads[axes + i] - 1)), mul(n.map(Fn::sub, {taps_here, whole(1)}), whole(dilations[i]))});
+    Value *places_here = add(div(room, whole(strides[i])), whole(1));
+    Value *k = n.map(Fn::mod, {tap, taps_here}), *o = n.map(Fn::mod, {place, places_here});
+    tap = div(tap, taps_here), place = div(place, places_here);
+    Value *position = add(mul(o, whole(strides[i])), add(mul(k, whole(dilations[i])), whole(-pads[i])));
+    Value *low = n.map(Fn::less_equal, {whole(0), position}), *high = n.map(Fn::less, {position, extent});
+    inside = n.map(Fn::logical_and, {inside, n.map(Fn::logical_and, {low, high})});
+    flat = add(flat, mul(position, pitch));
+    pitch = mul(pitch, extent);
+  }
+  if (n.failed()) return;
+  Value *target = n.reshape(n.map(Fn::select, {inside, flat, pixels}), {tap_count * count});
+  Value *channels = div(n.reshape(n.dims({columns}), {}), taps);
+  const Dim channel_count = n.fresh_dim(columns), slots = n.fresh_dim();
+  auto one = [&](Value *v) { return n.reshape(v, {1}); };
+  Value *sources = n.reshape_to(x, n.concat({n.dims({batch}), one(channels), n.dims({tap_count * count})}, 0), {batch, channel_count, tap_count * count});
+  const DType dtype = x->type().dtype();
+  Value *zeros = n.make_typed(Op::broadcast, {is_float(dtype) ? n.scalar(dtype, 0) : n.scalar_int(dtype, 0), n.concat({n.dims({batch, channel_count}), one(add(pixels, whole(1)))}, 0)},
+                              {}, Type::tensor(dtype, {batch, channel_count, slots}));
+  Value *y = n.make(Op::scatter_elements, {zeros, n.broadcast(target, {batch, channel_count, tap_count * count}), sources},
+                    {{"axis", int64_t{2}}, {"reduction", std::string("add")}});
+  y = n.slice(y, 2, 0, slots - 1);
+  Shape result = {batch, channel_count};
+  for (size_t i = 0; i < axes; ++i) result.push_back(n.fresh_dim());
+  n.result(n.reshape_to(y, n.concat({n.dims({batch, channel_count}), image}, 0), std::move(result)));
+}
+
+} // namespace
+
 // Sums the blocks of columns back into the image: the transposed convolution with one-hot kernels.
 void import_col2im(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
+  if (!n.ints_of(n.input(1)) || !n.ints_of(n.input(2))) return col2im_to(n, x, n.input(1), n.input(2));
   const std::vector<int64_t> image = n.need_ints(n.input(1), "an image shape"),
                              block = n.need_ints(n.input(2), "a block shape");
   if (n.failed()) return;

@@ -1,5 +1,5 @@
 // Reductions, extremes, running sums and softmax.
-#include "families.h"
+#include "runtime_axes.h"
 
 #include <numeric>
 
@@ -32,7 +32,13 @@ void import_reduce(NodeImport &n) {
   if (n.version() < row->axes_input_since) {
     axes = n.ints("axes");
   } else {
-    if (n.has(1)) axes = n.need_ints(n.input(1), "axes");
+    if (RuntimeAxes::needed(n, n.input(1))) {
+      if (x->type().dtype() != DType::boolean)
+        return n.result(reduce_runtime_axes(n, std::string(row->fn), x, n.input(1), n.flag("keepdims")));
+      return n.result(n.cast(reduce_runtime_axes(n, std::string(row->fn), n.cast(x, DType::u8), n.input(1), n.flag("keepdims")), DType::boolean));
+    }
+    const bool empty = n.has(1) && n.input(1)->type().is_ranked() && product(n.input(1)->type().shape()).is(0);
+    if (n.has(1) && !empty) axes = n.need_ints(n.input(1), "axes");
     none = axes.empty() && n.integer("noop_with_empty_axes", 0) != 0;
   }
   if (n.failed()) return;
@@ -68,15 +74,14 @@ void import_arg_reduce(NodeImport &n) {
 void import_cumulative(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
-  const std::vector<int64_t> given = n.need_ints(n.input(1), "an axis");
-  if (n.failed()) return;
-  if (given.size() != 1) return void(n.fail("the axis is not one number"));
-  const int64_t axis = n.axis(given[0], x->type().rank());
-  n.result(n.make(Op::cumulative, {x},
+  const int64_t rank = x->type().rank();
+  n.result(along_axis(n, n.input(1), rank, [&](int64_t axis) {
+    return n.make(Op::cumulative, {x},
                   {{"fn", std::string(n.op() == "CumSum" ? "sum" : "product")},
                    {"axis", axis},
                    {"exclusive", n.flag("exclusive")},
-                   {"reverse", n.flag("reverse")}}));
+                   {"reverse", n.flag("reverse")}});
+  }));
 }
 
 namespace {

@@ -1,5 +1,5 @@
 // Operators that look at or change the shape: views, concatenation, splitting, repetition.
-#include "families.h"
+#include "runtime_axes.h"
 
 #include <algorithm>
 #include <numeric>
@@ -139,6 +139,7 @@ void import_flatten(NodeImport &n) {
 void import_squeeze(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
+  if (n.version() >= 13 && RuntimeAxes::needed(n, n.input(1))) return squeeze_runtime_axes(n, x, n.input(1));
   const Shape &own = x->type().shape();
   std::vector<bool> drop(own.size(), false);
   const std::optional<std::vector<int64_t>> given = axes_of(n);
@@ -164,6 +165,7 @@ void import_squeeze(NodeImport &n) {
 void import_unsqueeze(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
+  if (n.version() >= 13 && RuntimeAxes::needed(n, n.input(1))) return unsqueeze_runtime_axes(n, x, n.input(1));
   const std::optional<std::vector<int64_t>> given = axes_of(n);
   if (!given) return void(n.fail("has no axes"));
   const int64_t rank = x->type().rank() + int64_t(given->size());
@@ -199,6 +201,27 @@ void import_concat(NodeImport &n) {
   n.result(n.concat(std::move(xs), axis));
 }
 
+namespace {
+
+// Parts whose sizes only the run knows: slices between the sums of the sizes before and with them.
+void split_by(NodeImport &n, Value *x, int64_t axis, Value *sizes) {
+  const auto parts = int64_t(n.output_count());
+  if (!sizes->type().is_ranked() || sizes->type().rank() != 1 || !sizes->type().dim(0).is_constant() || sizes->type().dim(0).value() < parts)
+    return void(n.fail("has " + std::to_string(parts) + " outputs for sizes " + sizes->type().str()));
+  sizes = n.cast(sizes, DType::i64);
+  Value *sum = n.reduce("sum", sizes, {0}, false);
+  n.create(Op::check, {n.map(Fn::equal, {sum, n.reshape(n.dims({x->type().dim(int(axis))}), {})})},
+           {{"message", std::string("sizes of a split that do not sum to the extent of its axis")}}, {});
+  Value *ends = n.make(Op::cumulative, {sizes}, {{"fn", std::string("sum")}, {"axis", int64_t{0}}, {"exclusive", false}, {"reverse", false}});
+  Value *starts = n.map(Fn::sub, {ends, sizes});
+  for (int64_t i = 0; i < parts; ++i)
+    if (n.wants(size_t(i)))
+      n.result(size_t(i), n.make(Op::slice, {x, n.slice(starts, 0, i, 1), n.slice(ends, 0, i, 1), n.ints_constant({1})},
+                                 {{"axes", std::vector<int64_t>{axis}}}));
+}
+
+} // namespace
+
 void import_split(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
@@ -212,7 +235,7 @@ void import_split(NodeImport &n) {
     sizes.assign(split.begin(), split.end());
   } else if (n.has(1)) {
     auto split = n.dims_of(n.input(1));
-    if (!split) return void(n.unsupported("sizes known only at run time"));
+    if (!split) return split_by(n, x, axis, n.input(1));
     sizes = std::move(*split);
     if (n.has("num_outputs")) return void(n.fail("has both split and num_outputs"));
   } else {

@@ -1,5 +1,5 @@
 // Fourier transforms, windows and mel filters.
-#include "families.h"
+#include "runtime_axes.h"
 
 #include <cmath>
 
@@ -30,30 +30,55 @@ Value *dft(NodeImport &n, Value *x, int64_t axis, bool inverse, bool onesided, c
                       Type::tensor(x->type().dtype(), std::move(shape)));
 }
 
+// As import_stft, where step or length are known only at run time.
+void stft_runtime(NodeImport &n, Value *x, Value *window) {
+  auto scalar = [&](Value *v) {
+    if (v->type().is_ranked() && v->type().rank() > 0) v = n.reshape(v, {});
+    return n.cast(v, DType::i64);
+  };
+  auto numbers = [&](Value *count, const Dim &most) {
+    return n.make_typed(Op::range, {n.scalar_int(DType::i64, 0), count, n.scalar_int(DType::i64, 1)}, {},
+                        Type::tensor(DType::i64, {n.fresh_dim(most)}));
+  };
+  const Dim signal = x->type().dim(1);
+  if (window && window->type().rank() != 1) return void(n.fail("the window has rank " + std::to_string(window->type().rank())));
+  Value *whole = n.reshape(n.dims({signal}), {}), *step = scalar(n.input(1));
+  Value *length = window ? n.reshape(n.dims({window->type().dim(0)}), {}) : n.has(3) ? scalar(n.input(3)) : whole;
+  if (window && n.has(3))
+    n.create(Op::check, {n.map(Fn::equal, {length, scalar(n.input(3))})}, {{"message", std::string("a frame_length that is not that of the window")}}, {});
+  Value *count = n.map(Fn::add, {n.map(Fn::div, {n.map(Fn::sub, {whole, length}), step}), n.scalar_int(DType::i64, 1)});
+  Value *frames = numbers(count, signal), *places = window ? nullptr : numbers(length, signal);
+  if (n.failed()) return;
+  const Dim extent = window ? window->type().dim(0) : places->type().dim(0);
+  if (window) places = n.make_typed(Op::iota, {}, {{"axis", int64_t{0}}}, Type::tensor(DType::i64, {extent}));
+  Value *start = n.reshape(n.map(Fn::mul, {frames, step}), {frames->type().dim(0), 1});
+  Value *framed = n.gather(x, n.map(Fn::add, {start, n.reshape(places, {1, extent})}), 1);
+  if (window) framed = n.map(Fn::mul, {framed, n.reshape(window, {extent, 1})});
+  if (n.failed()) return;
+  n.result(dft(n, framed, 2, false, n.flag("onesided") && x->type().dim(2).is(1), extent));
+}
+
 } // namespace
 
 void import_dft(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
   const int64_t rank = x->type().rank();
-  int64_t axis = n.version() < 20 ? n.integer("axis") : -2;
-  if (n.version() >= 20 && n.has(2)) {
-    const std::optional<int64_t> given = known_scalar(n, n.input(2), "an axis");
-    if (!given) return;
-    axis = *given;
-  }
-  axis = n.axis(axis, rank);
-  if (n.failed()) return;
-  if (axis == rank - 1) return void(n.fail("the axis is that of real and imaginary parts"));
   const bool inverse = n.flag("inverse"), onesided = n.flag("onesided");
-  const Dim &extent = x->type().dim(int(axis));
-  Dim length = inverse && onesided ? (extent - 1) * 2 : extent;
-  if (n.has(1)) {
-    const auto known = n.dims_of(n.input(1));
-    if (!known || known->size() != 1) return void(n.unsupported("a length known only at run time"));
-    length = (*known)[0];
-  }
-  n.result(dft(n, x, axis, inverse, onesided, length));
+  auto transform = [&](int64_t axis) -> Value * {
+    if (axis == rank - 1) return n.fail("the axis is that of real and imaginary parts");
+    const Dim &extent = x->type().dim(int(axis));
+    Dim length = inverse && onesided ? (extent - 1) * 2 : extent;
+    if (n.has(1)) {
+      const auto known = n.dims_of(n.input(1));
+      if (!known || known->size() != 1) return n.unsupported("a length known only at run time");
+      length = (*known)[0];
+    }
+    return dft(n, x, axis, inverse, onesided, length);
+  };
+  if (n.version() >= 20 && n.has(2)) return n.result(along_axis(n, n.input(2), rank, transform, rank - 1));
+  const int64_t axis = n.axis(n.version() < 20 ? n.integer("axis") : -2, rank);
+  if (!n.failed()) n.result(transform(axis));
 }
 
 // frame i, sample j = signal[i * step + j] * window[j]
@@ -62,6 +87,7 @@ void import_stft(NodeImport &n) {
   if (!n.ranked(x) || (window && !n.ranked(window))) return;
   if (x->type().rank() == 2) x = n.reshape(x, {x->type().dim(0), x->type().dim(1), 1});
   if (x->type().rank() != 3) return void(n.fail("the signal has rank " + std::to_string(x->type().rank()) + ", not 3"));
+  if (!n.ints_of(n.input(1)) || (n.has(3) && !n.ints_of(n.input(3)))) return stft_runtime(n, x, window);
   const std::optional<int64_t> step = known_scalar(n, n.input(1), "frame_step");
   if (!step) return;
   if (*step < 1) return void(n.fail("frame_step is " + std::to_string(*step)));

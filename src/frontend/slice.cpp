@@ -1,5 +1,5 @@
 // Slices and padding, with bounds that are numbers, expressions, or known only while running.
-#include "families.h"
+#include "runtime_axes.h"
 
 #include <algorithm>
 #include <numeric>
@@ -84,6 +84,13 @@ void import_slice(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
   const int64_t rank = x->type().rank();
+  if (n.version() >= 10 && RuntimeAxes::needed(n, n.input(3))) { // along all axes, whole where they are not listed
+    RuntimeAxes list(n, n.input(3), rank);
+    Value *steps = n.has(4) ? list.spread(n.input(4), 1) : n.ints_constant(std::vector<int64_t>(size_t(rank), 1));
+    std::vector<int64_t> all(static_cast<size_t>(rank));
+    std::iota(all.begin(), all.end(), 0);
+    return n.result(n.make(Op::slice, {x, list.spread(n.input(1), 0), list.spread(n.input(2), INT64_MAX), steps}, {{"axes", all}}));
+  }
   std::optional<std::vector<Dim>> starts, ends;
   std::vector<int64_t> axes, steps;
   bool steps_known = true;
@@ -202,6 +209,12 @@ void import_pad(NodeImport &n) {
   }
   std::vector<int64_t> axes(rank);
   std::iota(axes.begin(), axes.end(), 0);
+  if (n.version() >= 18 && RuntimeAxes::needed(n, n.input(3))) {
+    RuntimeAxes list(n, n.input(3), int64_t(rank));
+    Value *lows = n.slice(n.input(1), 0, 0, list.count()), *highs = n.slice(n.input(1), 0, list.count(), list.count());
+    Value *all = n.concat({list.spread(lows, 0), list.spread(highs, 0)}, 0);
+    return n.result(n.make(Op::pad, {x, fill, all}, {{"mode", mode}}));
+  }
   if (n.version() >= 18 && n.has(3)) axes = n.axes(n.need_ints(n.input(3), "axes"), int64_t(rank));
   if (n.failed()) return;
   if (!pads) {
@@ -221,6 +234,30 @@ void import_pad(NodeImport &n) {
   n.result(pad(n, x, std::move(low), std::move(high), mode, fill));
 }
 
+namespace {
+
+// To extents that only the run knows: a slice from (extent - wanted) / 2, then borders of (wanted - extent) / 2, where positive.
+void center_crop_pad_to(NodeImport &n, Value *x, const std::vector<int64_t> &axes, Value *wanted) {
+  const int64_t rank = x->type().rank();
+  RuntimeAxes list(n, n.ints_constant(axes), rank);
+  if (n.failed()) return;
+  auto map = [&](Fn fn, Value *a, Value *b) { return n.map(fn, {a, b}); };
+  Value *extents = n.shape_of(x), *zero = list.whole(0), *two = list.whole(2);
+  Value *target = list.where_listed(list.spread(wanted, 0), extents);
+  Value *start = map(Fn::div, map(Fn::max, map(Fn::sub, extents, target), zero), two);
+  Value *end = map(Fn::add, start, map(Fn::min, extents, target));
+  std::vector<int64_t> all(static_cast<size_t>(rank));
+  std::iota(all.begin(), all.end(), 0);
+  Value *steps = n.ints_constant(std::vector<int64_t>(size_t(rank), 1));
+  Value *cropped = n.make(Op::slice, {x, start, end, steps}, {{"axes", all}});
+  Value *more = map(Fn::max, map(Fn::sub, target, extents), zero), *low = map(Fn::div, more, two);
+  const DType dtype = x->type().dtype();
+  Value *fill = is_float(dtype) ? n.scalar(dtype, 0) : n.scalar_int(dtype, 0);
+  n.result(n.make(Op::pad, {cropped, fill, n.concat({low, map(Fn::sub, more, low)}, 0)}, {{"mode", std::string("constant")}}));
+}
+
+} // namespace
+
 // Each axis is cropped or padded around its centre to the wanted extent.
 void import_center_crop_pad(NodeImport &n) {
   Value *x = n.input(0);
@@ -229,6 +266,7 @@ void import_center_crop_pad(NodeImport &n) {
   std::vector<int64_t> axes(static_cast<size_t>(rank));
   std::iota(axes.begin(), axes.end(), 0);
   if (n.has("axes")) axes = n.axes(n.ints("axes"), rank);
+  if (!n.ints_of(n.input(1))) return center_crop_pad_to(n, x, axes, n.input(1));
   const std::vector<int64_t> wanted = n.need_ints(n.input(1), "a shape");
   if (n.failed()) return;
   if (wanted.size() != axes.size())
