@@ -11,6 +11,8 @@ using graph::Stage;
 constexpr Pass kPipeline[] = {
     // What nobody reads need not be canonical.
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+    // Ranks and extents of what comes out of a sequence are those of what went in.
+    {"dissolve_sequences", dissolve_sequences, std::nullopt, "replace sequences of known elements by these"},
     // From here on there are no calls and every tensor has a rank.
     {"canonicalize", canonicalize, Stage::canonical,
      "rewrite nodes by local laws: identities, compositions, normal forms"},

@@ -30,6 +30,37 @@ Value *dft(NodeImport &n, Value *x, int64_t axis, bool inverse, bool onesided, c
                       Type::tensor(x->type().dtype(), std::move(shape)));
 }
 
+// The transform changes the extent of an axis that only the run knows: x counts as [outer, extent, inner, parts].
+void dft_along(NodeImport &n, Value *x, Value *axis, bool inverse, bool onesided) {
+  const Shape &shape = x->type().shape();
+  const auto count = int64_t(shape.size()) - 1;
+  if (count < 1 || !product(axis->type().shape()).is(1)) return void(n.fail("axis " + axis->type().str() + " of " + x->type().str()));
+  auto numbers = [&](int64_t extent) { return n.make_typed(Op::iota, {}, {{"axis", int64_t{0}}}, Type::tensor(DType::i64, {extent})); };
+  Value *at = n.gather(numbers(count + 1), n.cast(n.reshape(axis, {}), DType::i64), 0); // refuses what is out of range,
+  at = n.gather(numbers(count), at, 0);                                                 // and the axis of the parts
+  const Dim parts = shape.back(), all = x->type().elements();
+  Value *extents = n.dims({shape.begin(), shape.end() - 1}), *one = n.scalar_int(DType::i64, 1);
+  auto part = [&](Value *condition) { return n.reduce("product", n.map(Fn::select, {condition, extents, one}), {0}, true); };
+  Value *here = n.map(Fn::equal, {numbers(count), at});
+  Value *split = n.concat({part(n.map(Fn::less, {numbers(count), at})), part(here), part(n.map(Fn::less, {at, numbers(count)})), n.dims({parts})}, 0);
+  const Dim outer = n.fresh_dim(all), extent = n.fresh_dim(all), inner = n.fresh_dim(all);
+  Value *flat = n.reshape_to(x, split, {outer, extent, inner, parts});
+  Dim length = inverse && onesided ? (extent - 1) * 2 : extent;
+  if (n.has(1)) {
+    const auto known = n.dims_of(n.input(1));
+    if (!known || known->size() != 1) return void(n.unsupported("a length known only at run time"));
+    length = (*known)[0];
+  }
+  Value *y = dft(n, flat, 1, inverse, onesided, length);
+  if (n.failed()) return;
+  Value *changed = n.map(Fn::select, {here, n.dims({y->type().dim(1)}), extents});
+  Shape result;
+  for (int64_t i = 0; i < count; ++i) result.push_back(n.fresh_dim());
+  result.push_back(y->type().dim(3));
+  Value *target = n.concat({changed, n.dims({result.back()})}, 0);
+  n.result(n.reshape_to(y, target, std::move(result)));
+}
+
 // As import_stft, where step or length are known only at run time.
 void stft_runtime(NodeImport &n, Value *x, Value *window) {
   auto scalar = [&](Value *v) {
@@ -76,7 +107,10 @@ void import_dft(NodeImport &n) {
     }
     return dft(n, x, axis, inverse, onesided, length);
   };
-  if (n.version() >= 20 && n.has(2)) return n.result(along_axis(n, n.input(2), rank, transform, rank - 1));
+  if (n.version() >= 20 && n.has(2)) {
+    if ((onesided || n.has(1)) && !n.ints_of(n.input(2))) return dft_along(n, x, n.input(2), inverse, onesided);
+    return n.result(along_axis(n, n.input(2), rank, transform, rank - 1));
+  }
   const int64_t axis = n.axis(n.version() < 20 ? n.integer("axis") : -2, rank);
   if (!n.failed()) n.result(transform(axis));
 }

@@ -14,7 +14,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN(), kInf = std::nu
 
 TEST(TopK, TiesGiveTheLowerIndexAndNaNIsTheLargest) {
   auto text = [](bool largest) {
-    return graph_of("%x: f32[2, 5]", std::string("%k = constant {value = 3 : i64[]} : i64[]\n    %y, %i = topk %x, %k {axis = 1, largest = ") +
+    return graph_of("%x: f32[2, 5]", std::string("%k = constant i64[] [3]\n    %y, %i = topk %x, %k {axis = 1, largest = ") +
                                          (largest ? "true" : "false") + ", sorted = true} : f32[2, 3], i64[2, 3]",
                     "%y as \"y\", %i as \"i\"");
   };
@@ -25,7 +25,7 @@ TEST(TopK, TiesGiveTheLowerIndexAndNaNIsTheLargest) {
 
 TEST(TopK, AlongAnOuterAxisOfUnsignedNumbers) {
   check_graph(graph_of("%x: u8[3, 2]",
-                       "%k = constant {value = 2 : i64[]} : i64[]\n    %y, %i = topk %x, %k {axis = 0, largest = true, sorted = true} : "
+                       "%k = constant i64[] [2]\n    %y, %i = topk %x, %k {axis = 0, largest = true, sorted = true} : "
                        "u8[2, 2], i64[2, 2]",
                        "%y as \"y\", %i as \"i\""),
               {{1, 200, 255, 3, 127, 128}}, {{255, 200, 127, 128}, {1, 0, 2, 2}});
@@ -122,9 +122,9 @@ TEST(DeformConv, AnOffsetMovesATap) {
   check_graph(graph_of("%x: f32[1, 1, 1, 3], %w: f32[1, 1, 1, 2], %o: f32[1, 4, 1, 2], %b: f32[1], %m: f32[1, 2, 1, 2]",
                        "%y = deform_conv %x, %w, %o, %b, %m {strides = [1, 1], dilations = [1, 1], pads = [0, 0, 0, 0], group = 1, "
                        "offset_group = 1} : f32[1, 1, 1, 2]"),
-              {{1, 2, 4}, {10, 100}, {0, 0, 0.5, 0, 0, 0, 0, 0.5}, {1000}, {1, 1, 1, 0.5}},
-              // first: x[0] and x[1]; second: x[1] from half a row below, x[2.5]
-              {{1000 + 10 * 1 + 100 * 2, 1000 + 10 * 2 + 100 * 2 * 0.5}});
+              {{1, 2, 4}, {10, 100}, {0, 0.5, 0.5, 0, 0, 0, 0, 0.5}, {1000}, {1, 1, 1, 0.5}},
+              // first: x[0.5] and x[1]; second: x[1] half a row below, x[2.5]
+              {{1000 + 10 * 1.5 + 100 * 2, 1000 + 10 * 2 * 0.5 + 100 * 4 * 0.5 * 0.5}});
 }
 
 TEST(Dft, InverseUndoesIt) {
