@@ -287,11 +287,14 @@ void Lowerer::emit_prefetch(const Frame &frame) {
   if (panel == open_loops_.size()) return;
   const KernelBuffer &buffer = kernel_.buffers[plan.prefetch_buffer];
   const int64_t line = 64 / std::max(1, bits(buffer.dtype) / 8);
+  // Of a loop whose trips only the run knows, this many share the work; later ones read further ahead, earlier ends fetch less.
+  constexpr int64_t kSymbolicTrips = 8, kMostTrips = 1 << 20;
   int64_t trips = 1;
   Affine progress;
   for (size_t i = panel + 1; i < open_loops_.size(); ++i) {
-    progress = progress * open_loops_[i].trips + open_loops_[i].counter;
-    trips *= open_loops_[i].trips;
+    const int64_t own = open_loops_[i].trips > kMostTrips ? kSymbolicTrips : open_loops_[i].trips;
+    progress = progress * own + open_loops_[i].counter;
+    trips *= own;
   }
   const int64_t lines = (plan.prefetch_panel + line - 1) / line;
   const int64_t each = (lines + trips - 1) / trips;

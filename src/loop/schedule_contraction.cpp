@@ -28,7 +28,7 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
         const double tiles = std::ceil(double(rows) / double(mr)) * std::ceil(double(columns) / double(nv * lanes));
         const double share =
             std::min(1.0, double(rows) / std::ceil(double(rows) / double(mr)) / double(mr)); // balanced tiles
-        const double fma = share * double(mr * nv) / t_.fma_per_cycle, load = share * loads / kLoadsPerCycle;
+        const double fma = share * double(mr * nv) / t_.fma_per_cycle, load = share * loads / t_.fma_per_cycle; // loads are as wide as multiply-adds
         double others = 1; // tiles over the remaining axes
         for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
           if (a != n && a != m) others *= double(extent(out.axes[a]));

@@ -13,7 +13,6 @@
 
 namespace cameo::loop {
 
-inline constexpr double kLoadsPerCycle = 2;
 inline constexpr double kFmaLatency = 4;
 inline constexpr int64_t kParallelWork =
     1 << 20; // multiply-adds (or elements * 8) below which one thread is as fast as several
@@ -187,32 +186,71 @@ private:
   // ---- one result and what it needs
 
   void root(int32_t s) {
-    std::vector<int32_t> sums;
-    for (int32_t p = 0; p < count(); ++p)
-      if (stage(p).is_reduction() && is_root(p) && p != s && stage(p).stores.empty() && !sequential(p) &&
-          std::find(readers_[p].begin(), readers_[p].end(), s) != readers_[p].end())
-        sums.push_back(p);
-    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && tile_contraction(s, sums[0]))
-      return;
-    if (stage(s).is_reduction() && !sequential(s) && sums.empty() && (tile_contraction(s, s) || row_sums(s, s))) return;
-    if (!stage(s).is_reduction() && sums.size() == 1 && reads_pointwise(s, sums[0]) && row_sums(s, sums[0])) return;
-    if (!stage(s).is_reduction() && row_kernel(s)) return;
+    if (stage(s).is_reduction() && !sequential(s)) {
+      bool reads_sums = false;
+      for (int32_t p = 0; p < s; ++p)
+        reads_sums |= stage(p).is_reduction() && is_root(p) && stage(p).stores.empty() && !sequential(p) &&
+                      std::find(readers_[p].begin(), readers_[p].end(), s) != readers_[p].end();
+      if (!reads_sums && (tile_contraction(s, s) || row_sums(s, s))) return;
+    }
+    if (!stage(s).is_reduction()) {
+      const Schedule before = plan_;
+      if (const int32_t sum = sum_behind(s); sum >= 0 && (tile_contraction(s, sum) || row_sums(s, sum))) return;
+      plan_ = before;
+      if (row_kernel(s)) return;
+    }
     plain_root(s);
   }
 
-  // Every read of p by s is p[own axes...] in order.
-  bool reads_pointwise(int32_t s, int32_t p) const {
-    bool good = readers_[p].size() == 1 && stage(p).outer_rank() == static_cast<int32_t>(stage(s).axes.size());
+  // Every coordinate of the read is the axis of the same number.
+  static bool pointwise(const Expr &e) {
+    for (size_t d = 0; d < e.indices.size(); ++d) {
+      const Index &i = e.indices[d];
+      if (i.indirect >= 0 || i.constant != 0 || i.axes.size() != 1 || i.axes[0].first != static_cast<int32_t>(d) ||
+          i.axes[0].second != 1)
+        return false;
+    }
+    return e.rule == OutOfRange::never;
+  }
+
+  // Whether the stage reads a reduction, directly or through stages that are computed where they are read.
+  bool reads_reduction(int32_t s) const {
+    bool found = stage(s).is_reduction();
     for_each_expr(s, [&](const Expr &e) {
-      if (e.kind != Expr::Kind::stage || e.source != p) return;
-      for (size_t d = 0; d < e.indices.size(); ++d) {
-        const Index &i = e.indices[d];
-        good &= i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].first == static_cast<int32_t>(d) &&
-                i.axes[0].second == 1;
-      }
-      good &= e.rule == OutOfRange::never;
+      found = found || (e.kind == Expr::Kind::stage && e.source != s && reads_reduction(e.source));
     });
-    return good;
+    return found;
+  }
+
+  // The one reduction that s is a function of, point by point, perhaps through an epilogue of further stages, which only s
+  // needs: they are then computed where they are read. -1 when there is none.
+  int32_t sum_behind(int32_t s) {
+    std::vector<int32_t> chain{s};
+    int32_t sum = -1;
+    bool good = true;
+    for (size_t at = 0; at < chain.size() && good; ++at)
+      for_each_expr(chain[at], [&](const Expr &e) {
+        const int32_t p = e.source;
+        if (e.kind != Expr::Kind::stage || (plan_.stages[p].place == Place::inlined && !reads_reduction(p))) return;
+        good = good && pointwise(e) && stage(p).stores.empty() && !sequential(p) &&
+               stage(p).outer_rank() == static_cast<int32_t>(stage(s).axes.size()) &&
+               (sum < 0 || p == sum || !stage(p).is_reduction());
+        if (std::find(chain.begin(), chain.end(), p) != chain.end()) return;
+        if (stage(p).is_reduction()) {
+          good = good && is_root(p);
+          sum = p;
+        } else {
+          chain.push_back(p);
+        }
+      });
+    if (!good || sum < 0) return -1;
+    auto inside = [&](int32_t r) { return std::find(chain.begin(), chain.end(), r) != chain.end(); };
+    if (!std::all_of(readers_[sum].begin(), readers_[sum].end(), inside)) return -1;
+    for (int32_t p : chain) good = good && (p == s || std::all_of(readers_[p].begin(), readers_[p].end(), inside));
+    if (!good) return -1;
+    for (int32_t p : chain)
+      if (p != s) plan_.stages[p].place = Place::inlined;
+    return sum;
   }
 
   std::vector<ReadInfo> buffer_reads(int32_t s) const {
