@@ -82,7 +82,10 @@ std::vector<Lowerer::Segment> Lowerer::segments(int64_t extent, const LoopSpec &
     list.push_back(
         {size, count, last ? last->start + last->tile * last->count : 0, last ? last->first + last->count : 0});
   };
-  if (spec.balanced && !vector && extent % tile != 0) {
+  if (spec.overlap && extent % tile != 0) {
+    add(tile, extent / tile);
+    list.push_back({tile, 1, extent - tile, extent / tile});
+  } else if (spec.balanced && !vector && extent % tile != 0) {
     const int64_t tiles = (extent + tile - 1) / tile, size = extent / tiles, larger = extent % tiles;
     add(size + 1, larger);
     add(size, tiles - larger);
@@ -216,6 +219,15 @@ Lowerer::Values Lowerer::symbolic_loop(Frame &frame, size_t loop, Values carried
   const int64_t tile = spec.tile;
   Value n = whole.symbolic;
   Value tiles = tile == 1 ? n : apply_op(Opcode::div, {n, integer(kIndex, tile)}, Scalar::i64);
+  Value last; // the start of the last tile, where tiles overlap
+  if (spec.overlap && tile > 1) {
+    Value up = apply_op(Opcode::div,
+                        {apply_op(Opcode::add, {n, integer(kIndex, tile - 1)}, Scalar::i64), integer(kIndex, tile)},
+                        Scalar::i64);
+    last = apply_op(Opcode::sub, {n, integer(kIndex, tile)}, Scalar::i64);
+    Value whole_tile = apply_op(Opcode::le, {integer(kIndex, 0), last}, Scalar::i1);
+    tiles = apply_op(Opcode::select, {whole_tile, up, integer(kIndex, 0)}, Scalar::i64);
+  }
   auto piece = [&](Affine base, int64_t extent, Value limit) {
     Range r;
     r.base = std::move(base);
@@ -228,13 +240,19 @@ Lowerer::Values Lowerer::symbolic_loop(Frame &frame, size_t loop, Values carried
   carried = counted_loop(
       integer(kIndex, 0), tiles, {0, kMost}, std::move(carried),
       [&](Value iv, Values values) {
-        return one_tile(frame, loop, piece(whole.base + Affine(iv, tile), tile, {}), Affine(iv), kMost,
-                        std::move(values), body);
+        Affine start(iv, tile);
+        if (last.valid()) {
+          start = Affine(apply_op(Opcode::min, {index_value(start), last}, Scalar::i64));
+          ranges_[start.terms[0].first.id] = {0, kMost};
+        }
+        return one_tile(frame, loop, piece(whole.base + start, tile, {}), Affine(iv), kMost, std::move(values), body);
       },
       false, written);
   if (tile == 1) return carried;
   Value done = apply_op(Opcode::mul, {tiles, integer(kIndex, tile)}, Scalar::i64);
   Value rest = apply_op(Opcode::sub, {n, done}, Scalar::i64);
+  if (last.valid())
+    rest = apply_op(Opcode::max, {rest, integer(kIndex, 0)}, Scalar::i64); // nothing, after an overlapping tile
   ranges_[done.id] = {0, kMost};
   auto piece_loop = [&](Value count, int64_t extent, Value limit) {
     Value from = done;

@@ -35,9 +35,20 @@ bool Lowerer::transposed_points(Frame &frame) {
   const int32_t lanes = plan.lanes, v = plan.vector_axis;
   if (s.is_reduction() || s.next.size() != 1 || lanes < 2 || (lanes & (lanes - 1)) != 0 || v < 0) return false;
   const Expr &e = kernel_.exprs[s.next[0]];
-  if (e.kind != Expr::Kind::buffer || e.rule != OutOfRange::never) return false;
-  const KernelBuffer &buffer = kernel_.buffers[e.source];
-  if (bits(buffer.dtype) != 32 || compute_type(buffer.dtype) != storage_type(buffer.dtype)) return false;
+  if (e.rule != OutOfRange::never || bits(e.type) != 32) return false;
+  const bool from_buffer = e.kind == Expr::Kind::buffer;
+  Binding binding; // of the source
+  if (from_buffer) {
+    const KernelBuffer &buffer = kernel_.buffers[e.source];
+    if (bits(buffer.dtype) != 32 || compute_type(buffer.dtype) != storage_type(buffer.dtype)) return false;
+    binding = bindings_[e.source];
+  } else {
+    if (e.kind != Expr::Kind::stage) return false;
+    const Storage &storage = storage_[e.source];
+    if (storage.kind != Storage::Kind::memory || storage.rolling_axis >= 0) return false;
+    for (size_t d = 0; d < storage.strides.size(); ++d)
+      if (storage.strides[d] != 0) binding.terms.push_back({static_cast<int32_t>(d), 1, 0, storage.strides[d], -1});
+  }
   for (const Index &i : e.indices)
     if (i.indirect >= 0) return false;
   for (const Range &range : frame.ranges)
@@ -55,11 +66,11 @@ bool Lowerer::transposed_points(Frame &frame) {
       at.push_back(lane_index(i, here));
       beside.push_back(lane_index(i, there));
     }
-    const Affine distance = place(beside, bindings_[e.source], 1).address - place(at, bindings_[e.source], 1).address;
+    const Affine distance = place(beside, binding, 1).address - place(at, binding, 1).address;
     return distance.is_constant() ? std::optional(distance.constant) : std::nullopt;
   };
-  for (const LayoutTerm &term : bindings_[e.source].terms)
-    if (term.divide != 1 || term.modulo != 0 || term.stride_symbol >= 0) return false;
+  for (const LayoutTerm &term : binding.terms)
+    if (term.divide != 1 || term.modulo != 0) return false;
   if (step_along(v) == 1) return false;
   int32_t u = -1;
   for (int32_t a = 0; a < s.outer_rank(); ++a)

@@ -3,7 +3,7 @@
 //   schedule = "schedule" @kernel "{" {stage} "}"
 //   stage    = name place ["loops" "[" [loop {"," loop}] "]"] {item}
 //   place    = "inline" | "root" | ("registers" | "local") "at" name ["loop" n]       without a loop: in front of the first
-//   loop     = axis "/" tile ["unequal"] ["parallel" n] ["zigzag" axis]               axis = a n
+//   loop     = axis "/" tile ["unequal"] ["overlap"] ["parallel" n] ["zigzag" axis]               axis = a n
 //   item     = "vector" axis "by" lanes | "partials" n | "rolling" axis "rows" n | "dot" | "fetch"
 //            | "prefetch" %buffer "panel" n "of" name "loop" n
 #include "cameo/loop/schedule.h"
@@ -30,6 +30,7 @@ std::string print(const Schedule &schedule, const Kernel &kernel) {
       for (const LoopSpec &l : p.loops) {
         list += (list.empty() ? "" : ", ") + axis(l.axis) + "/" + std::to_string(l.tile);
         if (!l.balanced) list += " unequal";
+        if (l.overlap) list += " overlap";
         if (l.parallel_tasks > 0) list += " parallel " + std::to_string(l.parallel_tasks);
         if (l.zigzag >= 0) list += " zigzag " + axis(l.zigzag);
       }
@@ -121,6 +122,7 @@ private:
         lex_.expect("/");
         l.tile = lex_.integer("a tile", 1, kMaxTile);
         l.balanced = !lex_.accept("unequal");
+        l.overlap = lex_.accept("overlap");
         if (lex_.accept("parallel")) l.parallel_tasks = small("a number of tasks", 1, kMaxTasks);
         if (lex_.accept("zigzag")) l.zigzag = axis(s);
         p.loops.push_back(l);

@@ -2,7 +2,10 @@
 //   scheduler.h               what a kernel's stages read and along which axes they move
 //   schedule_contraction.cpp  register tiles and packed constants
 //   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size
+//   schedule_blocks.cpp       several states that advance over blocks
 #pragma once
+
+#include "blocks.h"
 
 #include "cameo/loop/apply.h"
 
@@ -35,6 +38,7 @@ public:
     for (const KernelBuffer &buffer : k_.buffers)
       if (bits(buffer.dtype) < 8) return std::move(plan_);
     for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
+    if (blocks()) return std::move(plan_);
     inline_cheap_stages();
     for (int32_t s = count() - 1; s >= 0; --s)
       if (is_root(s)) root(s);
@@ -314,6 +318,16 @@ private:
   bool scoped(int32_t s);
 
   void plain_root(int32_t s);
+
+  bool blocks();
+
+  LoopSpec free_tile(int32_t s, int32_t axis, int64_t most) const;
+
+  std::vector<int32_t> free_axes(int32_t s, const Blocks &b) const;
+
+  void block_rows(int32_t s, const Blocks &b, int32_t lane, int64_t vectors);
+
+  void block_single(int32_t s, const Blocks &b);
 
   const Kernel &k_;
   std::vector<Binding> &bindings_;

@@ -36,6 +36,8 @@ LowerFunction function_of(Op op) {
     return lower_softmax;
   case Op::normalize:
     return lower_normalize;
+  case Op::attention:
+    return lower_attention;
   case Op::reshape:
   case Op::transpose:
   case Op::broadcast:

@@ -142,6 +142,7 @@ Problem lower_pool(Lowering &l, const graph::Node &node);
 Problem lower_reduce(Lowering &l, const graph::Node &node);
 Problem lower_softmax(Lowering &l, const graph::Node &node);
 Problem lower_normalize(Lowering &l, const graph::Node &node);
+Problem lower_attention(Lowering &l, const graph::Node &node);
 Problem lower_movement(Lowering &l, const graph::Node &node);
 Problem lower_index(Lowering &l, const graph::Node &node);
 Problem lower_resize(Lowering &l, const graph::Node &node);

@@ -41,6 +41,7 @@ struct LoopSpec {
   int32_t axis = 0;
   int64_t tile = 1;
   bool balanced = true;       ///< tiles as equal as possible instead of full tiles and a remainder
+  bool overlap = false; ///< the last tile is as large as the others and starts earlier: its first points are computed twice
   int32_t parallel_tasks = 0; ///< > 0: the iterations are dealt to that many tasks
   int32_t zigzag = -1; ///< >= 0: the direction alternates with this sequential axis of the kernel's enclosing stage
   friend bool operator==(const LoopSpec &, const LoopSpec &) = default;
