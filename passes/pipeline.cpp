@@ -20,6 +20,12 @@ constexpr Pass kPipeline[] = {
     {"fold_constants", fold_constants, std::nullopt, "compute what depends on constants alone"},
     // Merged nodes meet in new pairs, constants make identities, and rewriting leaves producers unused.
     {"canonicalize", canonicalize, std::nullopt, "rewrite nodes by local laws: identities, compositions, normal forms"},
+    // What exporters took apart has kernels of its own. A step that a dead node reads as well could not be told from one that matters;
+    // the steps that are left over go with the dead code below.
+    {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+    {"recover_normalization", recover_normalization, std::nullopt, "find layer normalisations in their steps"},
+    {"recover_activation", recover_activation, std::nullopt, "find GELU and Swish in products"},
+    {"recover_attention", recover_attention, std::nullopt, "find attention in contractions and softmax"},
     {"fold_batch_norm", fold_batch_norm, std::nullopt, "fold affine maps of channels into filters"},
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     // From here on a node is a kernel.

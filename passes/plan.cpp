@@ -316,8 +316,30 @@ private:
     }
     const std::optional<Reach> &border = borders_[static_cast<size_t>(numbers_.of(v))];
     if (options_.in_place && overwrite_operand(node, lowered, argument, v, border)) return;
+    if (!border && settle_turned(v)) return;
     settle_new(v, BufferPlan::Space::arena, -1, border);
     if (border) add_fill(v);
+  }
+
+  // A value that is transposed and nothing else lies as the transposed one would, where rows stay rows: so that what follows (a
+  // reshape that joins heads) is a view of it.
+  bool settle_turned(const Value *v) {
+    if (!options_.views || v->uses().size() != 1 || !v->type().layout().order.empty() ||
+        !v->type().layout().blocks.empty())
+      return false;
+    const Node *turn = v->uses()[0].node;
+    if (!turn->is(Op::transpose) || !turn->result()->type().layout().order.empty()) return false;
+    const std::vector<int64_t> &perm = turn->ints("perm");
+    if (perm.empty() || perm.back() + 1 != static_cast<int64_t>(perm.size())) return false;
+    const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
+    Dim bytes;
+    Placement p = dense(turn->result()->type(), b, bytes);
+    for (PlacedTerm &term : p.terms) term.dim = static_cast<int32_t>(perm[static_cast<size_t>(term.dim)]);
+    std::stable_sort(p.terms.begin(), p.terms.end(),
+                     [](const PlacedTerm &x, const PlacedTerm &y) { return x.dim < y.dim; });
+    plan_.buffers[static_cast<size_t>(b)].bytes = bytes;
+    settle(v, std::move(p));
+    return true;
   }
 
   // An operand that nobody needs any more, and that lies as the result would.

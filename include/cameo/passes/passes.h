@@ -14,5 +14,8 @@ Result<bool> dissolve_sequences(graph::Graph &graph, const PassOptions &options)
 Result<bool> fold_batch_norm(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_constants(graph::Graph &graph, const PassOptions &options);
 Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
+Result<bool> recover_activation(graph::Graph &graph, const PassOptions &options);
+Result<bool> recover_attention(graph::Graph &graph, const PassOptions &options);
+Result<bool> recover_normalization(graph::Graph &graph, const PassOptions &options);
 
 } // namespace cameo::passes
