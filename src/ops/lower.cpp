@@ -48,8 +48,6 @@ LowerFunction function_of(Op op) {
     return lower_movement;
   case Op::resize:
     return lower_resize;
-  case Op::attention:
-    return lower_plain_attention;
   case Op::grid_sample:
   case Op::roi_pool:
   case Op::deform_conv:

@@ -5,8 +5,9 @@
 //   best_b  = max(best_b-1, scores of the block)       alpha = exp(best_b-1 - best_b)      p = exp(score - best_b)
 //   total_b = alpha total_b-1 + sum p                  sum_b = alpha sum_b-1 + p v         y = sum / total of the last block
 //
-// so the scores exist for one block and a few queries at a time. A query all of whose keys are forbidden gives 0. The axes of queries stand last: they are the lanes. Where the scores
-// or the present keys are results as well, they are computed as such, in whole.
+// so the scores exist for one block and a few queries at a time. A query all of whose keys are forbidden gives 0. The axes of
+// queries stand last: they are the lanes. Where the scores or the present keys are results as well, or heads have no fixed number and
+// size, it is computed step by step (lower_attention_plain.cpp).
 #include "lowering.h"
 
 #include "cameo/ops/stage_builder.h"
@@ -40,29 +41,28 @@ public:
         past_key_(node.operand(4)), past_value_(node.operand(5)), lengths_(node.operand(6)),
         t_(value_type(node.has_attribute("compute") ? node.dtype("compute") : q_->type().dtype())) {}
 
+  static bool fits(const graph::Node &node) {
+    const DType dtype = node.operand()->type().dtype();
+    const DType compute = node.has_attribute("compute") ? node.dtype("compute") : dtype;
+    if (node.region_count() > 0 || node.result_count() > 1 || !is_float(dtype) || value_type(compute) != Scalar::f32)
+      return false;
+    for (size_t i = 0; i < 3; ++i) {
+      const graph::Type &type = node.operand(i)->type();
+      if (!is_float(type.dtype()) || type.dtype() == DType::f64 || !type.dim(1).is_constant() ||
+          !type.dim(3).is_constant() || type.dim(1).is(0))
+        return false;
+    }
+    return true;
+  }
+
   Problem run() {
-    if (node_.region_count() > 0) return "attention with modifiers has no kernel";
-    if (!is_float(q_->type().dtype()))
-      return "attention of " + std::string(name(q_->type().dtype())) + " has no kernel";
-    for (const Value *x : {q_, k_, v_})
-      for (int d : {1, 3})
-        if (!x->type().dim(d).is_constant()) return "attention whose heads have no fixed number and size has no kernel";
-    heads_ = q_->type().dim(1).value();
     groups_ = k_->type().dim(1).value();
-    if (groups_ == 0 || heads_ % groups_ != 0)
-      return "attention whose key heads do not divide the query heads has no kernel";
-    each_ = heads_ / groups_;
+    each_ = q_->type().dim(1).value() / groups_;
     past_ = past_key_ ? past_key_->type().dim(2) : Dim(0);
     keys_ = past_ + k_->type().dim(2);
     batch_ = l_.extent(q_->type().dim(0));
     queries_ = l_.extent(q_->type().dim(2));
-    const int64_t results = static_cast<int64_t>(node_.result_count());
-    if (results == 1 && t_ == Scalar::f32)
-      online();
-    else
-      whole();
-    if (results > 1) present(node_.result(1), past_key_, k_);
-    if (results > 2) present(node_.result(2), past_value_, v_);
+    online();
     return {};
   }
 
@@ -74,10 +74,7 @@ private:
     return l_.select(none, l_.number(t_, 0), l_.op(Opcode::div, x, total));
   }
   // Less than every score but minus infinity, and finite: the difference of two is a number.
-  ExprId lowest() {
-    return l_.kernel().constant(t_, t_ == Scalar::f64 ? std::numeric_limits<double>::lowest()
-                                                      : std::numeric_limits<float>::lowest());
-  }
+  ExprId lowest() { return l_.kernel().constant(t_, std::numeric_limits<float>::lowest()); }
   ExprId infinite() { return l_.kernel().constant(t_, -std::numeric_limits<double>::infinity()); }
 
   // Where a key stands: its index over the axes of a stage, and whether it may lie behind the last one.
@@ -242,71 +239,19 @@ private:
     finish(result_space(), k.read_stage(yt, axes({0, 1, 2, 4, 3})));
   }
 
-  void whole() {
-    loop::Kernel &k = l_.kernel();
-    const Space space = result_space();
-    const loop::Axis j{"j", l_.extent(keys_)};
-    const std::vector<loop::Axis> rows(space.axes.begin(), space.axes.begin() + 4);
-    std::vector<loop::Axis> matrix = rows;
-    matrix.push_back(j);
-    const Point p{0, 1, 2, 3};
-    const Key key{loop::axis_index(4), false};
-    auto with = [&](const std::vector<loop::Axis> &list, loop::Axis last) {
-      std::vector<loop::Axis> all = list;
-      all.push_back(std::move(last));
-      return all;
-    };
-    const loop::Axis over_keys = reduction("j", j.extent);
-    const int32_t product = k.add_stage(stage("product", with(matrix, reduction("d", q_->type().dim(3).value())), t_,
-                                              l_.op(Opcode::muladd, query(p, loop::axis_index(5)),
-                                                    element(past_key_, k_, 0, 1, key, loop::axis_index(5)), carried()),
-                                              l_.number(t_, 0), Opcode::add));
-    const int32_t raw = k.add_stage(stage("raw", matrix, t_, scaled(k.read_stage(product, identity(5)))));
-    const int32_t cap = k.add_stage(stage("capped", matrix, t_, capped(k.read_stage(raw, identity(5)))));
-    const int32_t m = k.add_stage(stage("masked", matrix, t_, masked(k.read_stage(cap, identity(5)), p, key)));
-    const int32_t top =
-        k.add_stage(stage("top", with(rows, over_keys), t_, l_.op(Opcode::max, carried(), k.read_stage(m, identity(5))),
-                          lowest(), Opcode::max));
-    const int32_t e = k.add_stage(
-        stage("exp", matrix, t_,
-              l_.op(Opcode::exp, l_.op(Opcode::sub, k.read_stage(m, identity(5)), k.read_stage(top, identity(4))))));
-    const int32_t total =
-        k.add_stage(stage("total", with(rows, over_keys), t_,
-                          l_.op(Opcode::add, carried(), k.read_stage(e, identity(5))), l_.number(t_, 0), Opcode::add));
-    const int32_t weight =
-        k.add_stage(stage("weight", matrix, t_, share(k.read_stage(e, identity(5)), k.read_stage(total, identity(4)))));
-    const int32_t sum = k.add_stage(
-        stage("sum", with(space.axes, over_keys), t_,
-              l_.op(Opcode::muladd, k.read_stage(weight, axes({0, 1, 2, 3, 5})),
-                    element(past_value_, v_, 0, 1, {loop::axis_index(5), false}, loop::axis_index(4)), carried()),
-              l_.number(t_, 0), Opcode::add));
-    finish(space, l_.read_stage(sum));
-    if (node_.result_count() < 4) return;
-    const std::string_view which = node_.string_or("qk_output", "raw");
-    const int32_t scores = which == "raw" ? raw : which == "capped" ? cap : which == "masked" ? m : weight;
-    Space full;
-    full.axes = matrix;
-    full.dims = {loop::axis_index(0), head(p), loop::axis_index(3), loop::axis_index(4)};
-    l_.define_pointwise(node_.result(3), full, k.read_stage(scores, identity(5)), "qk");
-  }
-
-  void present(const Value *y, const Value *past, const Value *x) {
-    const Space space = l_.space(y->type().shape());
-    const ExprId e = joined(past, x, 0, 1, {space.dims[2], false}, space.dims[3]);
-    l_.define_pointwise(y, space, e, "present");
-  }
-
   Lowering &l_;
   const graph::Node &node_;
   const Value *q_, *k_, *v_, *mask_, *past_key_, *past_value_, *lengths_;
   Scalar t_;
-  int64_t heads_ = 0, groups_ = 0, each_ = 1;
+  int64_t groups_ = 1, each_ = 1; ///< key heads, and query heads of each
   Dim past_, keys_;
   loop::Extent batch_, queries_;
 };
 
 } // namespace
 
-Problem lower_attention(Lowering &l, const graph::Node &node) { return Attention(l, node).run(); }
+Problem lower_attention(Lowering &l, const graph::Node &node) {
+  return Attention::fits(node) ? Attention(l, node).run() : lower_plain_attention(l, node);
+}
 
 } // namespace cameo::ops
