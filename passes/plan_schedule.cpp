@@ -1,0 +1,122 @@
+// The last decisions of a plan: how each kernel runs, in which format it reads its constants, where stages keep values of symbolic size.
+#include "planner.h"
+
+#include "cameo/loop/apply.h"
+
+#include <algorithm>
+
+namespace cameo::passes {
+
+using graph::Dim;
+using graph::Node;
+using graph::Op;
+using graph::Type;
+using graph::Value;
+
+void Planner::schedule() {
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    schedule(plan_.steps[s]);
+    // Values between two stages of symbolic extents have no room in scratch memory.
+    if (const std::vector<int32_t> homeless = homeless_stages(plan_.steps[s]); !homeless.empty()) {
+      add_temporaries(static_cast<int32_t>(s), homeless);
+      schedule(plan_.steps[s]);
+    }
+  }
+}
+
+void Planner::schedule(Step &step) {
+  BoundStep bound = bound_step(step);
+  const loop::Kernel &kernel = bound.lowered.kernel;
+  if (options_.plain_schedules) {
+    step.schedule = loop::plain_schedule(kernel);
+    return;
+  }
+  const std::vector<loop::Binding> before = bound.bindings;
+  step.schedule = loop::default_schedule(kernel, bound.bindings, target_);
+  step.packed.clear();
+  for (size_t i = 0; i < before.size(); ++i)
+    if (options_.pack_weights && before[i].terms != bound.bindings[i].terms)
+      pack(step, static_cast<int32_t>(i), bound.bindings[i]);
+}
+
+// Stages that the schedule keeps whole in memory, of symbolic size and without a buffer.
+std::vector<int32_t> Planner::homeless_stages(const Step &step) const {
+  std::vector<int32_t> list;
+  if (step.kind != Step::Kind::kernel) return list;
+  const loop::Kernel &kernel = kernels_[static_cast<size_t>(step.node)]->kernel;
+  for (size_t s = 0; s < kernel.stages.size(); ++s) {
+    const loop::Stage &stage = kernel.stages[s];
+    if (step.schedule.stages[s].place != loop::Place::root || !stage.stores.empty()) continue;
+    for (int32_t d = 0; d < stage.outer_rank(); ++d)
+      if (!stage.axes[static_cast<size_t>(d)].extent.is_constant()) {
+        list.push_back(static_cast<int32_t>(s));
+        break;
+      }
+  }
+  return list;
+}
+
+void Planner::add_temporaries(int32_t number, const std::vector<int32_t> &stages) {
+  Step &step = plan_.steps[static_cast<size_t>(number)];
+  ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
+  for (int32_t stage : stages) {
+    const size_t before = lowered.arguments.size();
+    lowered.add_temporaries(stage);
+    for (size_t a = before; a < lowered.arguments.size(); ++a) {
+      const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
+      Dim bytes;
+      temporary_place(lowered, lowered.arguments[a], b, bytes);
+      BufferPlan &buffer = plan_.buffers[static_cast<size_t>(b)];
+      buffer.bytes = bytes;
+      buffer.first = buffer.last = number;
+      step.temporaries.push_back({stage, static_cast<int32_t>(lowered.arguments[a].component), b});
+    }
+  }
+}
+
+void Planner::pack(Step &step, int32_t argument, const loop::Binding &binding) {
+  const Node &node = *numbers_.node(step.node);
+  const ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
+  const Value *v = argument_value(node, lowered.arguments[static_cast<size_t>(argument)]);
+  CAMEO_CHECK(v->constant(), "a schedule packs '" + v->name() + "', which is no constant");
+  Placement p = unbind(binding, -1);
+  // The same value in the same format is stored once.
+  for (const auto &[value, known] : packed_) {
+    Placement same = known;
+    same.buffer = -1;
+    if (value == numbers_.of(v) && same == p) {
+      step.packed.emplace_back(argument, known);
+      return;
+    }
+  }
+  p.buffer = add_buffer(BufferPlan::Space::weights, numbers_.of(v), bytes_of(v->type().dtype(), binding.size));
+  packed_.emplace_back(numbers_.of(v), p);
+  step.packed.emplace_back(argument, std::move(p));
+}
+
+BoundStep Planner::bound_step(const Step &step) {
+  if (step.kind == Step::Kind::fill) {
+    const Value *v = numbers_.value(step.value);
+    return bind_step(plan_, fill_kernel(v->type(), place(v)->halo, place(v)->fill), {{*place(v), v->type()}});
+  }
+  if (step.kind == Step::Kind::copy) {
+    const Value *v = numbers_.value(step.value);
+    return bind_step(plan_, copy_kernel(v->type()), {{*place(v), v->type()}, {step.to, v->type()}});
+  }
+  const Node &node = *numbers_.node(step.node);
+  const ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
+  std::vector<std::pair<Placement, Type>> places;
+  for (const ops::Argument &a : lowered.arguments) {
+    if (const Value *v = argument_value(node, a)) {
+      places.emplace_back(require_place(v), v->type());
+      continue;
+    }
+    Dim bytes;
+    for (const Temporary &t : step.temporaries)
+      if (t.stage == static_cast<int32_t>(a.index) && t.component == static_cast<int32_t>(a.component))
+        places.push_back(temporary_place(lowered, a, t.buffer, bytes));
+  }
+  return bind_step(plan_, lowered, places);
+}
+
+} // namespace cameo::passes
