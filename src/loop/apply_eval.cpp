@@ -439,7 +439,12 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
     inside = guard(e, coordinates, domain, context.point);
     if (e.rule == OutOfRange::fail && inside.valid()) {
       Value all = inside;
-      if (b_.type(all).lanes > 1) { // every lane must be inside
+      if (b_.type(all).lanes > 1) { // every lane must be inside, of those that exist
+        if (context.point.active.valid()) {
+          Value missing = b_.compare(Opcode::ge, b_.iota({Scalar::i64, lanes, false}),
+                                     b_.broadcast(context.point.active, lanes));
+          all = b_.binary(Opcode::bit_or, all, missing);
+        }
         Value bytes = b_.cast(Opcode::zext, all, Scalar::i32);
         all = b_.compare(Opcode::ne, b_.reduce(Opcode::reduce_min, bytes), integer({Scalar::i32, 1, false}, 0));
       }

@@ -322,6 +322,13 @@ void Lowerer::define(int32_t stage, const Point &point, const Values &values) {
     storage.values[offsets] = values;
     return;
   }
+  // A store may go to a place that depends on the step before, which the storage of a sequential stage holds until now.
+  const bool early = sequential_axis(stage) >= 0;
+  auto store_results = [&] {
+    for (size_t c = 0; c < s.stores.size(); ++c)
+      if (s.stores[c].buffer >= 0) store_result(stage, s.stores[c], point, values[c]);
+  };
+  if (early) store_results();
   if (storage.kind == Storage::Kind::memory) {
     Binding binding;
     std::vector<LaneIndex> at;
@@ -346,8 +353,7 @@ void Lowerer::define(int32_t stage, const Point &point, const Values &values) {
     }
     touch(object_of_stage(stage));
   }
-  for (size_t c = 0; c < s.stores.size(); ++c)
-    if (s.stores[c].buffer >= 0) store_result(stage, s.stores[c], point, values[c]);
+  if (!early) store_results();
 }
 
 void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &point, Value value) {
