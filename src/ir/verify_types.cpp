@@ -223,6 +223,19 @@ Problem passes(const Value *from, const Value *to, const char *what) {
   return std::string(what) + " is " + from->type().str() + " where " + to->type().str() + " is declared";
 }
 
+// A value for the next iteration: an extent that the argument leaves to the run may be another one each time.
+Problem carries(const Value *next, const Value *argument, const char *what) {
+  Type to = argument->type();
+  if (to.is_ranked() && next->type().is_ranked() && to.rank() == next->type().rank()) {
+    Shape shape = to.shape();
+    for (size_t d = 0; d < shape.size(); ++d)
+      if (shape[d].is_runtime()) shape[d] = next->type().shape()[d];
+    to = to.with_shape(std::move(shape));
+  }
+  if (accepts(to, next->type())) return std::nullopt;
+  return std::string(what) + " is " + next->type().str() + " where " + argument->type().str() + " is declared";
+}
+
 // The slice of a stacked value: one axis less.
 Problem slice_of(const Type &slice, const Type &whole, int64_t axis, const char *what) {
   if (!slice.is_ranked() || !whole.is_ranked()) return std::nullopt;
@@ -260,7 +273,7 @@ Problem loop(const Node &node) {
     return bad;
   for (size_t i = 0; i < carried; ++i)
     if (auto bad = first({passes(node.operand(2 + i), body->argument(2 + i), "initial value"),
-                          passes(body->yield()->operand(1 + i), body->argument(2 + i), "carried value"),
+                          carries(body->yield()->operand(1 + i), body->argument(2 + i), "carried value"),
                           passes(body->yield()->operand(1 + i), node.result(i), "final value"),
                           passes(node.operand(2 + i), node.result(i), "initial value")}))
       return bad;
@@ -283,7 +296,7 @@ Problem scan(const Node &node) {
   if (auto bad = counts(node, body, node.operand_count(), node.result_count())) return bad;
   for (size_t i = 0; i < states; ++i)
     if (auto bad = first({passes(node.operand(i), body->argument(i), "initial state"),
-                          passes(body->yield()->operand(i), body->argument(i), "state"),
+                          carries(body->yield()->operand(i), body->argument(i), "state"),
                           passes(body->yield()->operand(i), node.result(i), "final state")}))
       return bad;
   for (size_t i = states; i < node.operand_count(); ++i)
