@@ -3,6 +3,9 @@
 // A branch whose condition is known is imported in place of the node: exporters ask for ranks and extents with If, and once the
 // inputs are fixed there is no question left. The types of a loop's carried values start as those of the initial values; where the
 // body changes an extent, the argument's extent becomes a run-time symbol and the body is imported again.
+//
+// Branches that differ in rank have no common type: the model is imported with the first, and when something behind it cannot be
+// typed, with the other (ModelImporter::second_alternative).
 #include "families.h"
 
 #include <algorithm>
@@ -17,8 +20,26 @@ Value *to_scalar(NodeImport &n, Value *v) {
   return n.reshape(v, {});
 }
 
+// Run-time symbols from `mark` on belong to the body.
+bool is_inner(const Dim &d, int64_t mark) {
+  bool inner = false;
+  d.for_each_symbol([&](const std::string &key) {
+    const Dim symbol = Dim::from_key(key);
+    inner = inner || (symbol.is_runtime() && symbol.runtime_number() >= mark);
+  });
+  return inner;
+}
+
+// An upper bound that means something outside of the body, when the body's own symbols have one.
+std::optional<Dim> outer_bound(NodeImport &n, const Dim &d, int64_t mark, int depth = 8) {
+  if (!is_inner(d, mark)) return d;
+  if (!d.is_runtime() || depth == 0) return std::nullopt;
+  const std::optional<Dim> upper = n.graph().symbol(d.symbol_key()).upper;
+  return upper ? outer_bound(n, *upper, mark, depth - 1) : std::nullopt;
+}
+
 // The type that values of either type have; extents that differ are of the run. Nullopt where there is none.
-std::optional<Type> join(NodeImport &n, const Type &a, const Type &b) {
+std::optional<Type> join(NodeImport &n, const Type &a, const Type &b, int64_t mark = INT64_MAX) {
   if (a == b) return a;
   if (a.kind() != b.kind()) return std::nullopt;
   if (a.is_sequence() || a.is_optional()) {
@@ -34,7 +55,14 @@ std::optional<Type> join(NodeImport &n, const Type &a, const Type &b) {
   if (!a.is_ranked() || !b.is_ranked()) return Type::unranked(a.dtype());
   if (a.rank() != b.rank()) return std::nullopt;
   Shape shape;
-  for (int i = 0; i < a.rank(); ++i) shape.push_back(a.dim(i) == b.dim(i) ? a.dim(i) : n.fresh_dim());
+  for (int i = 0; i < a.rank(); ++i) {
+    if (a.dim(i) == b.dim(i)) {
+      shape.push_back(a.dim(i));
+      continue;
+    }
+    const std::optional<Dim> x = outer_bound(n, a.dim(i), mark), y = outer_bound(n, b.dim(i), mark);
+    shape.push_back(n.fresh_dim(x && y ? std::optional(max(*x, *y)) : std::nullopt));
+  }
   return Type::tensor(a.dtype(), std::move(shape));
 }
 
@@ -102,16 +130,6 @@ std::optional<Type> collected(NodeImport &n, const Value *argument, const Value 
   return Type::sequence(n.element_type(element));
 }
 
-// Run-time symbols from `mark` on belong to the body.
-bool is_inner(const Dim &d, int64_t mark) {
-  bool inner = false;
-  d.for_each_symbol([&](const std::string &key) {
-    const Dim symbol = Dim::from_key(key);
-    inner = inner || (symbol.is_runtime() && symbol.runtime_number() >= mark);
-  });
-  return inner;
-}
-
 int64_t symbol_mark(NodeImport &n) { return n.fresh_dim().runtime_number(); }
 
 // The type of a body's value outside of it, where the body's own symbols mean nothing: fresh ones take their place.
@@ -120,7 +138,7 @@ Type outside(NodeImport &n, const Type &type, int64_t mark) {
   if (!type.is_ranked()) return type;
   Shape shape = type.shape();
   for (Dim &d : shape)
-    if (is_inner(d, mark)) d = n.fresh_dim();
+    if (is_inner(d, mark)) d = n.fresh_dim(outer_bound(n, d, mark));
   return Type::tensor(type.dtype(), std::move(shape));
 }
 
@@ -134,6 +152,19 @@ std::optional<Type> stacked(NodeImport &n, const Type &slice, const Dim &count, 
   Shape shape = outside(n, slice, mark).shape();
   shape.insert(shape.begin() + axis, count);
   return Type::tensor(slice.dtype(), std::move(shape));
+}
+
+bool one_element(const Type &type) { return type.is_ranked() && type.elements().is(1); }
+
+// An If whose branches differ in rank: what follows can be typed with one of them. That one is imported in place, and the run ends
+// with a status when the condition asks for the other.
+void one_branch(NodeImport &n, Value *condition) {
+  const bool otherwise = n.second_alternative();
+  Value *expected = otherwise ? n.map(Fn::logical_not, {condition}) : condition;
+  if (n.failed()) return;
+  n.create(Op::check, {expected}, {{"message", std::string("a branch whose rank does not fit what follows")}}, {});
+  const std::vector<Value *> values = n.inline_body(otherwise ? "else_branch" : "then_branch");
+  for (size_t i = 0; i < n.output_count() && !n.failed(); ++i) n.result(i, values[i]);
 }
 
 } // namespace
@@ -159,14 +190,22 @@ void import_if(NodeImport &n) {
   if (n.failed()) return n.discard(node);
   const std::vector<Type> then_types = types_of(then_region->results()), else_types = types_of(else_region->results());
   for (size_t i = 0; i < then_types.size(); ++i) {
-    std::optional<Type> both = join(n, then_types[i], else_types[i]);
+    std::optional<Type> both = join(n, then_types[i], else_types[i], mark);
+    if (!both && one_element(then_types[i]) && one_element(else_types[i]) &&
+        then_types[i].dtype() == else_types[i].dtype()) {
+      // [] and [1] hold the same: whichever rank fits what follows.
+      const bool otherwise = n.second_alternative();
+      both = otherwise ? else_types[i] : then_types[i];
+      n.change_result(otherwise ? then_region : else_region, i, [&](Value *v) { return n.reshape(v, both->shape()); });
+      if (n.failed()) return n.discard(node);
+    }
     if (!both) {
       n.discard(node);
+      if (then_types[i].is_ranked() && else_types[i].is_ranked() && then_types[i].dtype() == else_types[i].dtype())
+        return one_branch(n, condition);
       const std::string what = "output " + std::to_string(i) + " is " + then_types[i].str() + " in one branch and " +
                                else_types[i].str() + " in the other";
-      const bool ranks =
-          then_types[i].is_tensor() && else_types[i].is_tensor() && then_types[i].dtype() == else_types[i].dtype();
-      return void(ranks ? n.unsupported(what) : n.fail(what));
+      return void(n.fail(what));
     }
     node->result(i)->set_type(outside(n, *both, mark));
   }

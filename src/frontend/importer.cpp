@@ -60,6 +60,11 @@ void ModelImporter::report(ExitCode code, std::string where, std::string what) {
   }
 }
 
+bool ModelImporter::second_alternative() {
+  if (chosen_ == choices.size()) choices.push_back(false);
+  return choices[chosen_++];
+}
+
 void ModelImporter::warn(std::string what) { warnings_.push_back({ExitCode::ok, file_, std::move(what)}); }
 
 bool ModelImporter::count_node() {

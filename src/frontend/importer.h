@@ -49,6 +49,10 @@ public:
   graph::Graph graph;
   const LoadOptions &options;
 
+  /// Which of two alternatives the import takes, in the order of the questions: those that were given, then `false`.
+  bool second_alternative();
+  std::vector<bool> choices;
+
   // Problems are collected, each text once.
   void report(ExitCode code, std::string where, std::string what);
   void warn(std::string what);
@@ -92,6 +96,7 @@ private:
   std::map<const OpRow *, OpSignature> signatures_;
   std::set<std::string> bound_dims_, symbols_;
   int64_t imported_nodes_ = 0;
+  size_t chosen_ = 0;
 };
 
 } // namespace cameo::frontend

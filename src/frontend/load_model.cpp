@@ -2,6 +2,7 @@
 #include "model_file.h"
 
 #include <map>
+#include <optional>
 
 namespace cameo::frontend {
 namespace {
@@ -53,9 +54,26 @@ Result<Model> load_model(const std::string &path, const LoadOptions &options) {
   CAMEO_TRY(ModelFile file, open_model(path, options.limits));
   ExternalData external(path, options.external_data_roots);
   const TensorSource source{file.file->bytes(), file.file, &external, options.limits};
-  Diagnostics problems, warnings = std::move(file.warnings);
-  ModelImporter importer(*file.model, where, source, options, problems, warnings);
-  importer.run();
+  // Where the import had a choice and failed, it starts again, depth first; the problems are those of the first attempt.
+  constexpr int kAttempts = 8;
+  std::optional<ModelImporter> last;
+  Diagnostics problems, warnings, first;
+  std::vector<bool> choices;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    problems.clear();
+    warnings = file.warnings;
+    last.emplace(*file.model, where, source, options, problems, warnings);
+    last->choices = choices;
+    last->run();
+    if (problems.empty()) break;
+    if (attempt == 0) first = problems;
+    choices = last->choices;
+    while (!choices.empty() && choices.back()) choices.pop_back();
+    if (choices.empty()) break;
+    choices.back() = true;
+  }
+  ModelImporter &importer = *last;
+  if (!problems.empty()) problems = std::move(first);
   if (problems.empty())
     if (Status unchanged = external.check_unchanged(); !unchanged.ok()) problems = unchanged.errors();
   if (!problems.empty()) return problems;

@@ -354,6 +354,8 @@ Node *NodeImport::create(Op op, std::vector<Value *> operands, Attributes attrib
   return builder_.node(op, std::move(operands), std::move(attributes), std::move(types));
 }
 
+bool NodeImport::second_alternative() { return model_.second_alternative(); }
+
 void NodeImport::discard(Node *node) { model_.graph.erase(node); }
 
 Value *NodeImport::map(Fn fn, std::vector<Value *> operands, std::optional<double> alpha, std::optional<double> beta,

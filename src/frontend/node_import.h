@@ -142,6 +142,8 @@ public:
   Region *body(std::string_view attribute, Node *owner, const std::vector<Type> &arguments);
   /// Replaces result `index` of a body by what `change` makes of it, inside the body.
   void change_result(Region *region, size_t index, const std::function<Value *(Value *)> &change);
+  /// Which of two alternatives to take: false at first, true when the import of the whole model failed and starts again.
+  bool second_alternative();
   /// Erases a node that an attempt has created.
   void discard(Node *node);
   /// Imports a graph attribute in place of the node; empty after a problem.

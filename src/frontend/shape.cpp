@@ -73,9 +73,10 @@ void import_reshape(NodeImport &n) {
   if (!target) {
     const std::optional<int64_t> rank = length_of(n, n.input(1), "a shape");
     if (!rank) return;
+    // An extent is at most the number of elements, unless there are none.
     const Dim most = x->type().elements();
     Shape shape;
-    for (int64_t i = 0; i < *rank; ++i) shape.push_back(n.fresh_dim(most));
+    for (int64_t i = 0; i < *rank; ++i) shape.push_back(n.fresh_dim(most.is(0) ? std::nullopt : std::optional(most)));
     return n.result(n.reshape_to(x, resolve_extents(n, x, n.input(1), *rank, allow_zero), std::move(shape)));
   }
   if (int64_t(target->size()) > n.limits().rank)
