@@ -19,9 +19,7 @@ Value DimCode::value(const Dim &dim) {
     for (const DimFactor &factor : term.factors) {
       Value v;
       if (factor.kind == DimFactor::Kind::symbol) {
-        auto it = symbols_.find(factor.key);
-        CAMEO_CHECK(it != symbols_.end(), "symbol '" + factor.key + "' has no value");
-        v = it->second;
+        v = symbol(factor.key);
       } else {
         v = value(factor.args[0]);
         for (size_t i = 1; i < factor.args.size(); ++i) {
@@ -57,6 +55,31 @@ Value DimCode::value(const Dim &dim) {
   if (!sum.valid()) sum = b_.index_constant(0);
   known_.emplace(dim, sum);
   return sum;
+}
+
+Value DimCode::symbol(const std::string &key) {
+  if (auto it = symbols_.find(key); it != symbols_.end()) return it->second;
+  if (auto it = loaded_.find(key); it != loaded_.end()) return it->second;
+  CAMEO_CHECK(load_, "symbol '" + key + "' has no value");
+  return loaded_.emplace(key, load_(key)).first->second;
+}
+
+void DimCode::forget(const std::function<bool(const std::string &key)> &which) {
+  std::erase_if(loaded_, [&](const auto &entry) { return which(entry.first); });
+  std::erase_if(known_, [&](const auto &entry) {
+    bool stale = false;
+    entry.first.for_each_symbol([&](const std::string &key) { stale |= which(key); });
+    return stale;
+  });
+}
+
+void DimCode::set(const std::string &key, Value value) {
+  forget([&](const std::string &k) { return k == key; });
+  loaded_.emplace(key, value);
+}
+
+void DimCode::forget_runtime() {
+  forget([&](const std::string &key) { return !symbols_.count(key); });
 }
 
 loop::Affine DimCode::affine(const Dim &dim) {

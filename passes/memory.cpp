@@ -82,6 +82,35 @@ int64_t place_best(std::vector<Item> &items) {
 
 } // namespace
 
+int64_t head_bytes(const Plan &plan) {
+  const bool needed = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step &s) {
+    return s.kind == Step::Kind::rules || s.kind == Step::Kind::grow || s.kind == Step::Kind::loop || s.kind == Step::Kind::check || !s.rules.empty();
+  });
+  return needed ? 8 * (1 + static_cast<int64_t>(plan.slots.size()) + 2 * grown_buffers(plan)) : 0;
+}
+
+int64_t grown_buffers(const Plan &plan) {
+  return std::count_if(plan.buffers.begin(), plan.buffers.end(),
+                       [](const BufferPlan &b) { return b.space == BufferPlan::Space::grown; });
+}
+
+void extend_over_loops(Plan &plan) {
+  std::vector<int32_t> open; // loops and branches
+  for (size_t s = 0; s < plan.steps.size(); ++s) {
+    const Step::Kind kind = plan.steps[s].kind;
+    if (kind == Step::Kind::loop || kind == Step::Kind::branch) open.push_back(static_cast<int32_t>(s));
+    if (kind != Step::Kind::end) continue;
+    const int32_t begin = open.back(), end = static_cast<int32_t>(s);
+    open.pop_back();
+    if (plan.steps[static_cast<size_t>(begin)].kind != Step::Kind::loop) continue;
+    for (BufferPlan &b : plan.buffers) {
+      if (b.last < begin || b.first > end || (b.first > begin && b.last < end)) continue;
+      b.first = std::min(b.first, begin);
+      b.last = std::max(b.last, end);
+    }
+  }
+}
+
 void assign_arena(Plan &plan) {
   std::map<Dim, std::vector<Item>> classes; // by unit, in the order of Dim
   for (size_t b = 0; b < plan.buffers.size(); ++b) {
@@ -100,7 +129,7 @@ void assign_arena(Plan &plan) {
     }
     classes[unit].push_back({b, size, buffer.first, buffer.last});
   }
-  plan.arena_bytes = 0;
+  plan.arena_bytes = round_up(head_bytes(plan));
   for (auto &[unit, items] : classes) {
     const int64_t total = place_best(items);
     for (const Item &item : items) plan.buffers[item.buffer].offset = plan.arena_bytes + unit * item.offset;

@@ -4,6 +4,9 @@
 // edges; then node by node each result gets a place: inside a concatenation that wants it, over an operand that dies, in a new buffer
 // with the border that its readers wish. Results of the model that fill a buffer of their own are moved to the caller's memory, the
 // rest is copied there. Last come schedules, which also choose the packed formats of constants, and the arena.
+//
+// Branches and loops are steps between brackets (plan_control.cpp). A size that has no bound over the symbols of the caller is no part
+// of the arena: its buffer is allocated while running (plan_symbols.cpp).
 #include "planner.h"
 
 #include "memory.h"
@@ -30,14 +33,18 @@ Result<Plan> Planner::run() {
   lower_nodes();
   if (!problems_.empty()) return problems_;
   places_.resize(static_cast<size_t>(numbers_.value_count()));
+  find_definers();
   find_last_uses();
   find_borders();
   place_arguments();
   host_concatenations();
+  host_results();
   for (Node *node : body()->nodes()) place_node(*node);
   if (!problems_.empty()) return problems_;
   place_results();
   schedule();
+  if (!problems_.empty()) return problems_;
+  extend_over_loops(plan_);
   for (int32_t v = 0; v < numbers_.value_count(); ++v)
     if (places_[static_cast<size_t>(v)]) plan_.values.push_back({v, *places_[static_cast<size_t>(v)]});
   assign_arena(plan_);
@@ -53,6 +60,7 @@ int32_t Planner::add_buffer(BufferPlan::Space space, int32_t port, Dim bytes) {
   b.last = -1;
   plan_.buffers.push_back(std::move(b));
   inhabitants_.emplace_back();
+  sizes_.emplace_back(plan_.buffers.back().bytes);
   return static_cast<int32_t>(plan_.buffers.size()) - 1;
 }
 
@@ -65,8 +73,9 @@ void Planner::settle_new(const Value *v, BufferPlan::Space space, int32_t port, 
   const int32_t b = add_buffer(space, port, 0);
   Dim bytes;
   Placement p = border ? dense(v->type(), b, bytes, border->halo, border->fill) : dense(v->type(), b, bytes);
-  plan_.buffers[static_cast<size_t>(b)].bytes = bytes;
+  const bool grown = !reserve(b, bytes);
   settle(v, std::move(p));
+  if (grown) add_grow(b, v->type(), 1, border ? &border->halo : nullptr);
 }
 
 void Planner::place_arguments() {
@@ -85,21 +94,22 @@ const Placement &Planner::require_place(const Value *v) {
 // Whether a value can be written into memory that another value's placement says.
 bool Planner::can_be_hosted(const Value *v) {
   const Node *producer = v->producer();
-  return producer && !producer->is(Op::constant) && !moves_only(*producer) && !hosts_.count(numbers_.of(v)) &&
-         bits(v->type().dtype()) >= 8 && !producer->is(Op::concat);
+  return producer && !producer->is(Op::constant) && !moves_only(*producer) && !has_branches(*producer) &&
+         !hosts_.count(numbers_.of(v)) && bits(v->type().dtype()) >= 8 && !producer->is(Op::concat);
 }
 
 void Planner::host_concatenations() {
   if (!options_.views) return;
-  for (Node *node : body()->nodes()) {
+  for (Node *node : nodes_) {
     if (!node->is(Op::concat) || bits(node->result()->type().dtype()) < 8) continue;
     Dim start = 0;
     const size_t axis = static_cast<size_t>(node->integer("axis"));
     bool any = false;
     for (size_t i = 0; i < node->operand_count(); ++i) {
       const Value *v = node->operand(i);
-      if (can_be_hosted(v) && v->type().layout() == node->result()->type().layout()) {
-        hosts_[numbers_.of(v)] = {node->result(), axis, start};
+      if (can_be_hosted(v) && v->region() == node->region() &&
+          v->type().layout() == node->result()->type().layout() && known_at(node->result()->type(), v)) {
+        hosts_[numbers_.of(v)] = {Host::Kind::part, node->result(), axis, start};
         any = true;
       }
       start = start + v->type().shape()[axis];
@@ -125,13 +135,21 @@ void Planner::add_fill(const Value *v) {
   add_step(std::move(step), {place(v)->buffer});
 }
 
-void Planner::add_copy(const Value *v, Placement to) {
+void Planner::add_copy(const Value *v, Placement to, const Placement *from) {
   Step step;
   step.kind = Step::Kind::copy;
   step.value = numbers_.of(v);
-  const int32_t from = require_place(v).buffer, into = to.buffer;
+  if (from) step.from = *from;
+  const int32_t source = from ? from->buffer : require_place(v).buffer, into = to.buffer;
   step.to = std::move(to);
-  add_step(std::move(step), {from, into});
+  add_step(std::move(step), {source, into});
+}
+
+void Planner::add_check(const Value *v) {
+  Step step;
+  step.kind = Step::Kind::check;
+  step.value = numbers_.of(v);
+  add_step(std::move(step), {require_place(v).buffer});
 }
 
 void Planner::add_step(Step step, const std::vector<int32_t> &buffers) {
@@ -146,6 +164,11 @@ void Planner::add_step(Step step, const std::vector<int32_t> &buffers) {
 
 void Planner::place_node(const Node &node) {
   if (node.is(Op::constant)) return;
+  if (node.is(Op::if_)) return place_branches(node);
+  if (node.is(Op::loop)) return place_loop(node);
+  if (node.is(Op::check)) return add_check(node.operand());
+  define_extents(node);
+  check_broadcast(node);
   if (options_.views && moves_only(node)) {
     const bool constant = node.operand()->constant() != nullptr;
     if (std::optional<Placement> p = constant ? std::nullopt : view(node, require_place(node.operand()))) {
@@ -154,6 +177,10 @@ void Planner::place_node(const Node &node) {
     }
   }
   if (in_place_concats_.count(numbers_.of(&node))) return place_concat(node);
+  place_kernel(node);
+}
+
+void Planner::place_kernel(const Node &node) {
   const ops::Lowered &lowered = *kernels_[static_cast<size_t>(numbers_.of(&node))];
   for (const ops::Argument &a : lowered.arguments)
     if (a.kind == ops::Argument::Kind::operand && !argument_value(node, a)->constant())
@@ -184,14 +211,9 @@ void Planner::place_concat(const Node &node) {
 
 void Planner::place_result(const Node &node, const ops::Lowered &lowered, int32_t argument) {
   const Value *v = argument_value(node, lowered.arguments[static_cast<size_t>(argument)]);
-  if (auto host = hosts_.find(numbers_.of(v)); host != hosts_.end()) {
-    const Host h = host->second;
-    Placement p = part(host_place(h.whole), h.axis, h.start);
-    if (!p.halo.empty() && (p.halo[h.axis].first > 0 || p.halo[h.axis].second > 0)) p.halo.clear();
-    settle(v, std::move(p));
-    return;
-  }
-  const std::optional<Reach> &border = borders_[static_cast<size_t>(numbers_.of(v))];
+  if (auto host = hosts_.find(numbers_.of(v)); host != hosts_.end()) return settle(v, hosted(v, host->second));
+  const std::optional<Reach> border = borders_[static_cast<size_t>(numbers_.of(v))];
+  if (!border && take_home(node, lowered, argument, v)) return;
   if (options_.in_place && overwrite_operand(node, lowered, argument, v, border)) return;
   if (!border && settle_turned(v)) return;
   settle_new(v, BufferPlan::Space::arena, -1, border);
@@ -201,7 +223,7 @@ void Planner::place_result(const Node &node, const ops::Lowered &lowered, int32_
 // A value that is transposed and nothing else lies as the transposed one would, where rows stay rows: so that what follows (a
 // reshape that joins heads) is a view of it.
 bool Planner::settle_turned(const Value *v) {
-  if (!options_.views || v->uses().size() != 1 || !v->type().layout().order.empty() ||
+  if (!options_.views || is_runtime(v->type()) || v->uses().size() != 1 || !v->type().layout().order.empty() ||
       !v->type().layout().blocks.empty())
     return false;
   const Node *turn = v->uses()[0].node;
@@ -222,7 +244,7 @@ bool Planner::settle_turned(const Value *v) {
 // An operand that nobody needs any more, and that lies as the result would.
 bool Planner::overwrite_operand(const Node &node, const ops::Lowered &lowered, int32_t argument, const Value *v,
                                 const std::optional<Reach> &border) {
-  const int32_t now = numbers_.of(&node);
+  const int32_t now = times(node).begin;
   for (size_t i = 0; i < lowered.arguments.size(); ++i) {
     if (lowered.arguments[i].kind != ops::Argument::Kind::operand) continue;
     const Value *o = argument_value(node, lowered.arguments[i]);
@@ -230,23 +252,28 @@ bool Planner::overwrite_operand(const Node &node, const ops::Lowered &lowered, i
         bits(o->type().dtype()) != bits(v->type().dtype()))
       continue;
     const Placement &p = *place(o);
-    if (plan_.buffers[static_cast<size_t>(p.buffer)].space != BufferPlan::Space::arena) continue;
-    const std::vector<int32_t> &others = inhabitants_[static_cast<size_t>(p.buffer)];
-    if (std::any_of(others.begin(), others.end(),
-                    [&](int32_t other) { return last_use_[static_cast<size_t>(other)] > now; }))
-      continue;
+    const BufferPlan::Space space = buffer(p.buffer).space;
+    if (space != BufferPlan::Space::arena && space != BufferPlan::Space::grown) continue;
+    if (home_buffers_.count(p.buffer) || !dies_at(p.buffer, now)) continue;
     Dim bytes;
     Placement wanted =
         border ? dense(v->type(), p.buffer, bytes, border->halo, border->fill) : dense(v->type(), p.buffer, bytes);
     // A border that nobody asks for does not hurt; one that is asked for must be there already.
     if (border ? !(wanted == p) : strides(p, v->type().shape().size()) == std::nullopt) continue;
-    if (!border && bytes != plan_.buffers[static_cast<size_t>(p.buffer)].bytes && p.halo.empty()) continue;
+    if (!border && bytes != sizes_[static_cast<size_t>(p.buffer)] && p.halo.empty()) continue;
     if (!can_overwrite(lowered.kernel, static_cast<int32_t>(i), argument)) continue;
     if (reads_elsewhere(lowered, node, p.buffer, i)) continue;
     settle(v, p);
     return true;
   }
   return false;
+}
+
+// Whether nobody reads the buffer after `now`.
+bool Planner::dies_at(int32_t buffer, int32_t now) const {
+  const std::vector<int32_t> &values = inhabitants_[static_cast<size_t>(buffer)];
+  return std::none_of(values.begin(), values.end(),
+                      [&](int32_t v) { return last_use_[static_cast<size_t>(v)] > now; });
 }
 
 // Whether the kernel reads the buffer through another argument as well.
@@ -265,9 +292,9 @@ void Planner::place_results() {
     const Value *v = results[port];
     const Placement &p = require_place(v);
     taken.resize(plan_.buffers.size(), false);
-    BufferPlan &b = plan_.buffers[static_cast<size_t>(p.buffer)];
-    if (b.space == BufferPlan::Space::arena && !taken[static_cast<size_t>(p.buffer)] &&
-        is_row_major(p, v->type(), b.bytes)) {
+    BufferPlan &b = buffer(p.buffer);
+    if (b.space == BufferPlan::Space::arena && !taken[static_cast<size_t>(p.buffer)] && !is_runtime(v->type()) &&
+        is_row_major(p, v->type(), sizes_[static_cast<size_t>(p.buffer)])) {
       taken[static_cast<size_t>(p.buffer)] = true;
       b.space = BufferPlan::Space::output;
       b.port = static_cast<int32_t>(port);
@@ -280,7 +307,7 @@ void Planner::place_results() {
     const int32_t b = add_buffer(BufferPlan::Space::output, port, 0);
     Dim bytes;
     Placement to = dense(v->type().with_layout({}), b, bytes);
-    plan_.buffers[static_cast<size_t>(b)].bytes = bytes;
+    buffer(b).bytes = bytes;
     add_copy(v, std::move(to));
   }
 }

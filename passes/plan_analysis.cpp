@@ -34,10 +34,32 @@ uint64_t hash_of(const graph::Graph &graph) {
   return hash;
 }
 
+bool has_branches(const Node &node) { return node.is(Op::if_) || node.is(Op::loop); }
+
+void Planner::list_nodes(const graph::Region *region) {
+  for (Node *node : region->nodes()) {
+    Times &times = times_[static_cast<size_t>(numbers_.of(node))];
+    times.begin = times.end = ++now_;
+    nodes_.push_back(node);
+    if (!has_branches(*node)) continue;
+    for (size_t r = 0; r < node->region_count(); ++r) {
+      list_nodes(node->body(r));
+      yield_times_[node->body(r)->id()] = ++now_;
+    }
+    times.end = ++now_;
+  }
+}
+
 void Planner::lower_nodes() {
+  times_.resize(static_cast<size_t>(numbers_.node_count()));
+  list_nodes(body());
   kernels_.resize(static_cast<size_t>(numbers_.node_count()));
-  for (Node *node : body()->nodes()) {
+  for (Node *node : nodes_) {
     if (node->is(Op::constant)) continue;
+    if (has_branches(*node) || node->is(Op::check)) {
+      check_control(*node);
+      continue;
+    }
     Result<ops::Lowered> lowered = ops::lower(*node);
     if (lowered.ok())
       kernels_[static_cast<size_t>(numbers_.of(node))] = std::move(*lowered);
@@ -46,19 +68,57 @@ void Planner::lower_nodes() {
   }
 }
 
-// The last node that may read the memory behind each value, through views as well.
+// Values that cross the edges of a branch or a loop must be tensors with addresses of their own.
+void Planner::check_control(const Node &node) {
+  std::string where = "node";
+  if (!node.origin().empty()) where += " '" + escape_name(node.origin()[0]) + "'";
+  auto check = [&](const Value *v) {
+    if (!v) return;
+    const Type &type = v->type();
+    if (type.is_tensor() && type.is_ranked() && type.dtype() != DType::string &&
+        kind(type.dtype()) != DTypeKind::complex)
+      return;
+    problems_.push_back({ExitCode::unsupported, where,
+                         std::string(name(node.op())) + " with a value of type " + type.str() + " has no kernel"});
+  };
+  const size_t before = problems_.size();
+  for (const Value *v : node.operands()) check(v);
+  for (const Value *v : node.results()) check(v);
+  for (size_t r = 0; r < node.region_count(); ++r)
+    for (const Value *v : node.body(r)->results()) check(v);
+  if (problems_.size() > before + 1) problems_.resize(before + 1); // one for a node
+  if (node.is(Op::check) && problems_.size() == before && !node.operand()->type().elements().is(1))
+    problems_.push_back({ExitCode::unsupported, where, "a check of several elements has no kernel"});
+  if (node.is(Op::loop) && problems_.size() == before)
+    for (size_t i = std::max<size_t>(node.operand_count(), 2) - 2; i < node.result_count(); ++i)
+      if (bits(node.result(i)->type().dtype()) < 8)
+        problems_.push_back({ExitCode::unsupported, where,
+                             "a loop that stacks slices of " + std::string(name(node.result(i)->type().dtype())) +
+                                 " has no kernel"});
+}
+
+// `time` of a use in region `where`, or when the loops end that repeat it while the value stays the same.
+int32_t Planner::use_time(const Value *v, const graph::Region *where, int32_t time) const {
+  for (const graph::Region *r = where; r != v->region() && r->parent(); r = r->parent()->region())
+    if (r->parent()->is(Op::loop)) time = std::max(time, times(*r->parent()).end);
+  return time;
+}
+
+// The last time that anyone may read the memory behind each value, through views as well.
 void Planner::find_last_uses() {
   last_use_.assign(static_cast<size_t>(numbers_.value_count()), -1);
-  for (const Value *v : body()->results()) last_use_[static_cast<size_t>(numbers_.of(v))] = kForever;
-  std::vector<Node *> nodes = body()->node_list();
-  for (size_t i = nodes.size(); i-- > 0;) {
-    const Node &node = *nodes[i];
-    int32_t at = numbers_.of(&node);
-    if (moves_only(node) || node.is(Op::concat))
-      at = std::max(at, last_use_[static_cast<size_t>(numbers_.of(node.result()))]);
+  auto last = [&](const Value *v) -> int32_t & { return last_use_[static_cast<size_t>(numbers_.of(v))]; };
+  for (const Value *v : body()->results()) last(v) = kForever;
+  for (const auto *node : nodes_)
+    for (size_t r = 0; has_branches(*node) && r < node->region_count(); ++r)
+      for (const Value *v : node->body(r)->results())
+        last(v) = std::max(last(v), use_time(v, node->body(r), yield_times_.at(node->body(r)->id())));
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    const Node &node = *nodes_[i];
+    int32_t at = times(node).begin;
+    if (moves_only(node) || node.is(Op::concat)) at = std::max(at, last(node.result()));
     for (const Value *v : node.operands())
-      if (v)
-        last_use_[static_cast<size_t>(numbers_.of(v))] = std::max(last_use_[static_cast<size_t>(numbers_.of(v))], at);
+      if (v) last(v) = std::max(last(v), use_time(v, node.region(), at));
   }
 }
 
@@ -66,7 +126,7 @@ void Planner::find_last_uses() {
 void Planner::find_borders() {
   borders_.resize(static_cast<size_t>(numbers_.value_count()));
   if (!options_.halos) return;
-  for (Node *node : body()->nodes()) {
+  for (Node *node : nodes_) {
     const auto &lowered = kernels_[static_cast<size_t>(numbers_.of(node))];
     if (!lowered || moves_only(*node) || node->is(Op::pad)) continue;
     for (size_t i = 0; i < lowered->arguments.size(); ++i) {

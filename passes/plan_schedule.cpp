@@ -15,6 +15,7 @@ using graph::Value;
 
 void Planner::schedule() {
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    if (!runs_kernel(plan_.steps[s].kind)) continue;
     schedule(plan_.steps[s]);
     // Values between two stages of symbolic extents have no room in scratch memory.
     if (const std::vector<int32_t> homeless = homeless_stages(plan_.steps[s]); !homeless.empty()) {
@@ -65,10 +66,16 @@ void Planner::add_temporaries(int32_t number, const std::vector<int32_t> &stages
     for (size_t a = before; a < lowered.arguments.size(); ++a) {
       const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
       Dim bytes;
-      temporary_place(lowered, lowered.arguments[a], b, bytes);
-      BufferPlan &buffer = plan_.buffers[static_cast<size_t>(b)];
-      buffer.bytes = bytes;
-      buffer.first = buffer.last = number;
+      const Type type = temporary_place(lowered, lowered.arguments[a], b, bytes).second;
+      if (!reserve(b, bytes)) {
+        Rule size;
+        size.kind = Rule::Kind::equal;
+        size.element = b;
+        size.factors = {std::max(1, bits(type.dtype()) / 8)};
+        size.factors.insert(size.factors.end(), type.shape().begin(), type.shape().end());
+        step.rules.push_back(std::move(size));
+      }
+      buffer(b).first = buffer(b).last = number;
       step.temporaries.push_back({stage, static_cast<int32_t>(lowered.arguments[a].component), b});
     }
   }
@@ -101,8 +108,11 @@ BoundStep Planner::bound_step(const Step &step) {
   }
   if (step.kind == Step::Kind::copy) {
     const Value *v = numbers_.value(step.value);
-    return bind_step(plan_, copy_kernel(v->type()), {{*place(v), v->type()}, {step.to, v->type()}});
+    const Placement &from = step.from.buffer >= 0 ? step.from : *place(v);
+    return bind_step(plan_, copy_kernel(v->type()), {{from, v->type()}, {step.to, v->type()}});
   }
+  if (step.kind == Step::Kind::extents)
+    return bind_extents(plan_, step, *numbers_.node(step.node), [&](const Value *v) { return require_place(v); });
   const Node &node = *numbers_.node(step.node);
   const ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
   std::vector<std::pair<Placement, Type>> places;

@@ -22,6 +22,29 @@ Diagnostic unsupported(const std::string &where, const std::string &what) {
   return {ExitCode::unsupported, where, what};
 }
 
+} // namespace
+
+bool Interface::at_run(const Dim &dim) const {
+  bool unknown = false;
+  dim.for_each_symbol([&](const std::string &key) {
+    unknown |= std::none_of(symbols.begin(), symbols.end(), [&](const Symbol &s) { return s.key == key; });
+  });
+  return unknown;
+}
+
+bool Interface::at_run(int32_t output) const {
+  const graph::Shape &dims = outputs[static_cast<size_t>(output)].dims;
+  return std::any_of(dims.begin(), dims.end(), [&](const Dim &d) { return at_run(d); });
+}
+
+bool Interface::any_at_run() const {
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (at_run(static_cast<int32_t>(i))) return true;
+  return false;
+}
+
+namespace {
+
 // Inputs, outputs and the symbols among the inputs' dims.
 Result<Interface> interface_of(const graph::Graph &graph) {
   Interface out;
@@ -64,9 +87,8 @@ Result<Interface> interface_of(const graph::Graph &graph) {
       });
   };
   for (const Port &p : out.inputs) check(p, "input");
-  for (const Port &p : out.outputs) check(p, "output");
   for (const Port &p : out.outputs)
-    for (const Dim &d : p.dims) out.computed_outputs |= !d.is_constant() && !d.is_symbol();
+    for (const Dim &d : p.dims) out.computed_outputs |= !d.is_constant() && !d.is_symbol() && !out.at_run(d);
   if (!problems.empty()) return problems;
   return out;
 }
@@ -125,7 +147,8 @@ Result<Program> build_program(const graph::Graph &graph, std::span<const loop::T
   for (const loop::Target &target : targets) {
     CAMEO_TRY(Plan plan, make_plan(graph, target, options.plan));
     CAMEO_TRY(Variant variant, emit_program(graph, plan, target, program.constants, interface, options));
-    for (const BufferPlan &b : plan.buffers) sizes.push_back(b.bytes);
+    for (const BufferPlan &b : plan.buffers)
+      if (!interface.at_run(b.bytes)) sizes.push_back(b.bytes);
     sizes.push_back(plan.arena_bytes);
     program.variants.push_back(std::move(variant));
   }

@@ -195,7 +195,7 @@ ops::Lowered copy_kernel(const Type &type) {
 }
 
 const graph::Value *argument_value(const graph::Node &node, const ops::Argument &a) {
-  if (a.kind == ops::Argument::Kind::temporary) return nullptr;
+  if (a.kind == ops::Argument::Kind::temporary || a.kind == ops::Argument::Kind::extents) return nullptr;
   return a.kind == ops::Argument::Kind::result ? node.result(a.index) : node.operand(a.index);
 }
 
@@ -231,6 +231,25 @@ BoundStep bind_step(const Plan &plan, ops::Lowered lowered, const std::vector<st
   return step;
 }
 
+bool runs_kernel(Step::Kind kind) {
+  return kind == Step::Kind::kernel || kind == Step::Kind::extents || kind == Step::Kind::fill ||
+         kind == Step::Kind::copy;
+}
+
+BoundStep bind_extents(const Plan &plan, const Step &step, const graph::Node &node,
+                       const std::function<Placement(const graph::Value *)> &place_of) {
+  Result<ops::Lowered> lowered = ops::lower_extents(node);
+  CAMEO_CHECK(lowered.ok(), "a planned node has a kernel of its extents");
+  std::vector<std::pair<Placement, Type>> places;
+  for (const ops::Argument &a : lowered->arguments) {
+    if (a.kind == ops::Argument::Kind::extents)
+      places.emplace_back(step.to, ops::extents_type(node));
+    else
+      places.emplace_back(place_of(argument_value(node, a)), argument_value(node, a)->type());
+  }
+  return bind_step(plan, std::move(*lowered), places);
+}
+
 Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numbering &numbers) {
   auto place_of = [&](int32_t value) {
     const ValuePlan *v = plan.find(value);
@@ -244,8 +263,12 @@ Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numberi
   }
   if (step.kind == Step::Kind::copy) {
     const Type &type = numbers.value(step.value)->type();
-    return bind_step(plan, copy_kernel(type), {{place_of(step.value), type}, {step.to, type}});
+    const Placement from = step.from.buffer >= 0 ? step.from : place_of(step.value);
+    return bind_step(plan, copy_kernel(type), {{from, type}, {step.to, type}});
   }
+  if (step.kind == Step::Kind::extents)
+    return bind_extents(plan, step, *numbers.node(step.node),
+                        [&](const graph::Value *v) { return place_of(numbers.of(v)); });
   const graph::Node &node = *numbers.node(step.node);
   CAMEO_TRY(ops::Lowered lowered, ops::lower(node, {step.algorithm}));
   for (size_t t = 0; t < step.temporaries.size(); ++t)

@@ -5,6 +5,8 @@
 #include "numbering.h"
 #include "placement.h"
 
+#include <functional>
+
 namespace cameo::passes {
 
 /// A kernel to be called: where its buffers lie and what they are compiled for.
@@ -23,6 +25,13 @@ ops::Lowered copy_kernel(const graph::Type &type);
 /// Binds the buffers of a lowered kernel to places; each is a pair of a placement and the tensor's type.
 BoundStep bind_step(const Plan &plan, ops::Lowered lowered,
                     const std::vector<std::pair<Placement, graph::Type>> &places);
+
+/// The kernel of an `extents` step; `place_of` says where operands lie.
+BoundStep bind_extents(const Plan &plan, const Step &step, const graph::Node &node,
+                       const std::function<Placement(const graph::Value *)> &place_of);
+
+/// Whether steps of that kind call a kernel.
+bool runs_kernel(Step::Kind kind);
 
 /// Step of a plan, all decisions taken from it.
 Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numbering &numbers);

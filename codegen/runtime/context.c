@@ -128,6 +128,7 @@ int32_t cameo_stub_create(const CameoOptions *options, CameoContext **context) {
   c->pool = NULL;
   c->workspace = NULL;
   c->workspace_bytes = 0;
+  c->grown = NULL;
   c->block_bytes = bytes;
   c->inputs = (const void **)(block + inputs);
   c->outputs = (void **)(block + outputs);

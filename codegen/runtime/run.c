@@ -65,6 +65,7 @@ static int32_t execute(CameoContext *c, void *workspace, int64_t workspace_bytes
     env.parallel = caller_parallel;
   }
   c->code->run(&env, c->inputs, c->outputs, c->run_dims, c->capacity, c->weights, arena, c->symbols);
+  release_grown(c);
   if (env.status) put_text(m, cameo_stub_status_text(env.status));
   return env.status;
 }

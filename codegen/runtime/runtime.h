@@ -45,6 +45,7 @@ void put_name(struct message *m, const char *name); /* in quotes, made fit for a
 void put_int(struct message *m, int64_t value);
 
 struct pool;
+struct grown_block;
 
 struct CameoContext {
   const struct program *program; /* &cameo_program: this is a context of this model */
@@ -58,6 +59,7 @@ struct CameoContext {
   struct pool *pool; /* null: no own workers */
   void *workspace;   /* own, or null */
   int64_t workspace_bytes;
+  struct grown_block *grown; /* memory that the running program asked for */
   size_t block_bytes; /* of this structure and the arrays behind it */
   /* The run's arguments, checked. */
   const void **inputs;
@@ -87,6 +89,11 @@ void declared_output_dims(const struct variant_code *code, const int64_t *symbol
 int32_t check_output_dims(const int64_t *dims, struct message *m);
 int32_t bind_outputs(CameoContext *c, const CameoOutput *outputs, int32_t count, struct message *m);
 int32_t check_overlap(const CameoContext *c, const void *workspace, int64_t workspace_bytes, struct message *m);
+
+/* memory.c: called by compiled programs, env->pool being the context */
+int64_t cameo_grow(struct cameo_env *env, char *workspace, int64_t *slots, int64_t bytes, int64_t keep);
+void cameo_release(struct cameo_env *env, char *workspace, int64_t *slots);
+void release_grown(CameoContext *c); /* all that is left */
 
 /* pool.c */
 int32_t pool_start(CameoContext *c, int32_t threads);

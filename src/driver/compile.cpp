@@ -201,6 +201,12 @@ Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph) {
   return port_infos(values);
 }
 
+std::string run_time_memory(const passes::Variant &variant) {
+  if (variant.grown == 0) return "none: the inputs' shapes bound the workspace";
+  return std::to_string(variant.grown) + (variant.grown == 1 ? " tensor is" : " tensors are") +
+         " allocated while running";
+}
+
 Result<std::unique_ptr<frontend::Model>> load_model(const Options &options) {
   frontend::LoadOptions load;
   load.dims = options.dims;
@@ -247,6 +253,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   out.program = std::make_unique<passes::Program>(std::move(*program));
   out.spec = artefact_spec(*out.program, name);
   CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));
+  out.spec.provenance.facts.emplace_back("run-time memory", run_time_memory(out.program->variants[0]));
   if (const auto count = flops(graph))
     out.spec.provenance.facts.emplace_back("flops", std::to_string(std::llround(*count)));
   codegen::ArtefactOptions artefact;

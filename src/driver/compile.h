@@ -31,6 +31,9 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
 /// The model with its dims fixed as options.dims says; nothing is compiled.
 Result<std::unique_ptr<frontend::Model>> load_model(const Options &options);
 
+/// Whether a run asks the allocator for memory besides the workspace, in words.
+std::string run_time_memory(const passes::Variant &variant);
+
 /// Inputs or outputs of a model as it stands in Graph IR. Errors: unsupported, when one is not a tensor.
 Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph);
 Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph);

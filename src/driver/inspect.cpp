@@ -117,6 +117,7 @@ Result<InspectReport> inspect_model(const Options &options) {
   const passes::Variant &variant = program->variants[0];
   fact("weights bytes", std::to_string(program->constants.size()));
   fact("arena bytes", variant.plan.arena_bytes.str());
+  fact("run-time memory", run_time_memory(variant));
   fact("kernels", std::to_string(variant.kernels) + " distinct, " + std::to_string(variant.calls) + " calls");
   return report;
 }

@@ -63,6 +63,7 @@ LowerFunction function_of(Op op) {
   case Op::gather_nd:
   case Op::scatter_elements:
   case Op::scatter_nd:
+  case Op::nonzero:
     return lower_index;
   case Op::dims:
   case Op::iota:
@@ -149,6 +150,17 @@ Result<Lowered> lower(const Node &node, const LowerOptions &) {
     if (Problem p = lower_one(l, node)) return unsupported(node, *p);
     for (size_t i = 0; i < node.result_count(); ++i) l.store_result(node.result(i), i);
   }
+  return l.finish(origin_of(node));
+}
+
+Result<Lowered> lower_extents(const Node &node) {
+  Lowering l("extents_" + kernel_name(node));
+  for (size_t i = 0; i < node.operand_count(); ++i)
+    if (node.operand(i)) {
+      if (Problem p = bad_value(node.operand(i))) return unsupported(node, *p);
+      l.bind_operand(node.operand(i), node.operand(i), i);
+    }
+  if (Problem p = lower_extents(l, node)) return unsupported(node, *p);
   return l.finish(origin_of(node));
 }
 

@@ -4,16 +4,37 @@
 //   gather           y[a.., i.., b..] = x[a.., indices[i..], b..]
 //   gather_elements  y[i] = x[i with i[axis] = indices[i]]
 //   gather_nd        y[b.., i.., s..] = x[b.., indices[b.., i.., 0], indices[b.., i.., 1], ..., s..]
+//   nonzero          y[., k] = coordinates of the k-th element that is not 0
 //   scatter_*        y = x, then y[the place of i] = updates[i] (or op= it), in order
 #include "lowering.h"
 
 #include "cameo/abi.h"
+
+#include <algorithm>
 
 namespace cameo::ops {
 namespace {
 
 using graph::Dim;
 using graph::Value;
+
+// Coordinates of element `linear` of a row-major tensor.
+std::vector<Index> digits(Lowering &l, const graph::Shape &shape, ExprId linear) {
+  std::vector<Index> at(shape.size());
+  for (size_t d = shape.size(); d-- > 0;) {
+    if (shape[d].is(1)) continue;
+    const bool last = std::all_of(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(d),
+                                  [](const Dim &e) { return e.is(1); });
+    if (last) {
+      at[d] = Lowering::at(linear);
+      break;
+    }
+    const ExprId n = l.dim_value(shape[d]);
+    at[d] = Lowering::at(l.op(Opcode::urem, linear, n));
+    linear = l.op(Opcode::udiv, linear, n);
+  }
+  return at;
+}
 
 // Element of an index tensor, wrapped, as i64.
 ExprId wrapped(Lowering &l, const Value *indices, std::vector<Index> at, const Dim &extent) {
@@ -117,6 +138,42 @@ Problem scatter(Lowering &l, const graph::Node &node) {
   return {};
 }
 
+// y[., k] = the coordinates of the k-th element that is not 0, in row-major order. One walk along the flat tensor, which counts:
+// n[p] = n[p - 1] + (x[p] != 0), and an element that counts stores its coordinates at n[p - 1].
+Problem nonzero(Lowering &l, const graph::Node &node) {
+  const Value *x = node.operand();
+  const graph::Shape &shape = x->type().shape();
+  if (shape.empty()) return "nonzero of a scalar has no kernel";
+  const int32_t y = l.define_buffer(node.result());
+  loop::Stage stage = l.stage({}, "walk");
+  stage.axes = {{"p", l.extent(product(shape)), AxisKind::sequential}};
+  const int32_t own = static_cast<int32_t>(l.kernel().stages.size());
+  const std::vector<Index> at = digits(l, shape, l.kernel().axis_value(0));
+  ExprId element = l.read(x, at);
+  if (l.type(element) != Scalar::i1) element = l.op(Opcode::ne, element, l.number(l.type(element), 0));
+  loop::Expr before; // n[p - 1]
+  before.kind = loop::Expr::Kind::stage;
+  before.type = Scalar::i64;
+  before.source = own;
+  before.indices = {loop::axis_index(0, 1, -1)};
+  l.kernel().exprs.push_back(before);
+  const ExprId counted = static_cast<ExprId>(l.kernel().exprs.size()) - 1;
+  stage.types = {Scalar::i64};
+  stage.next = {l.op(Opcode::add, counted, l.select(element, l.integer(1), l.integer(0)))};
+  stage.before = {l.integer(0)};
+  stage.stores = {{}};
+  for (size_t d = 0; d < shape.size(); ++d) {
+    stage.types.push_back(Scalar::i64);
+    stage.next.push_back(l.index_value(at[d]));
+    stage.before.push_back(l.integer(0));
+    loop::StageStore store{y, {Index{{}, static_cast<int64_t>(d), -1}, Lowering::at(counted)}, OutOfRange::fill};
+    store.indices[1] = Lowering::at(l.select(element, counted, l.integer(-1)));
+    stage.stores.push_back(std::move(store));
+  }
+  l.add_stage(std::move(stage));
+  return {};
+}
+
 } // namespace
 
 Problem lower_index(Lowering &l, const graph::Node &node) {
@@ -124,6 +181,7 @@ Problem lower_index(Lowering &l, const graph::Node &node) {
   if (dtype == DType::string || kind(dtype) == DTypeKind::complex)
     return std::string(name(node.op())) + " of " + std::string(name(dtype)) + " has no kernel";
   if (node.is(graph::Op::scatter_elements) || node.is(graph::Op::scatter_nd)) return scatter(l, node);
+  if (node.is(graph::Op::nonzero)) return nonzero(l, node);
   const Space space = l.space(node.result()->type().shape());
   if (node.is(graph::Op::gather_nd)) return gather_nd(l, node, space);
   if (node.is(graph::Op::gather))

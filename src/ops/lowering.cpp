@@ -280,6 +280,11 @@ int32_t Lowering::define_buffer(const Value *value) {
   return buffer;
 }
 
+int32_t Lowering::add_extents(int64_t count) {
+  lowered_.arguments.push_back({Argument::Kind::extents, 0, 0, nullptr});
+  return kernel().add_buffer("extents", DType::i64, {count}, loop::BufferRole::output);
+}
+
 void Lowering::add_element(int32_t buffer, int64_t position, ExprId value) {
   loop::Stage s = stage({}, "element");
   s.types = {type(value)};

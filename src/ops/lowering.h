@@ -67,6 +67,8 @@ public:
   int32_t add_stage(loop::Stage stage) { return kernel().add_stage(std::move(stage)); }
   /// A buffer for a value that several stages write, each its part (concat, scatter). It must be a result of the node.
   int32_t define_buffer(const graph::Value *value);
+  /// A buffer of i64 for the extents of a node's results (lower_extents).
+  int32_t add_extents(int64_t count);
   /// A stage that stores one scalar at `position` of a buffer of rank 1.
   void add_element(int32_t buffer, int64_t position, ExprId value);
   /// Data of a constant operand, null when it is not one or not at hand.
@@ -152,5 +154,6 @@ Problem lower_topk(Lowering &l, const graph::Node &node);
 Problem lower_dft(Lowering &l, const graph::Node &node);
 Problem lower_det(Lowering &l, const graph::Node &node);
 Problem lower_source(Lowering &l, const graph::Node &node);
+Problem lower_extents(Lowering &l, const graph::Node &node);
 
 } // namespace cameo::ops

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <memory>
 
 namespace cameo::passes {
 
@@ -57,16 +58,47 @@ inline graph::Graph parse_graph(const std::string &text) {
   return std::move(*g);
 }
 
+/// What a program that asks for memory calls (codegen/artefact.h); the slots keep what the test frees.
+struct GrownMemory {
+  std::map<char *, std::unique_ptr<char[]>> blocks;
+  int64_t limit = int64_t{1} << 40; ///< bytes that may be asked for at once
+
+  static int64_t grow(cameo_env *env, char *workspace, int64_t *slots, int64_t bytes, int64_t keep) {
+    auto &memory = *static_cast<GrownMemory *>(env->pool);
+    if (slots[1] > 0 && bytes <= slots[1]) return 1;
+    if (bytes > memory.limit) return 0;
+    auto block = std::make_unique<char[]>(static_cast<size_t>(bytes) + 128);
+    char *at = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(block.get()) + 63) / 64 * 64);
+    std::memset(at, 0x5a, static_cast<size_t>(bytes));
+    if (slots[1] > 0 && keep) std::memcpy(at, workspace + slots[0], static_cast<size_t>(slots[1]));
+    if (slots[1] > 0) release(env, workspace, slots);
+    slots[0] = at - workspace;
+    slots[1] = std::max<int64_t>(bytes, 1);
+    memory.blocks.emplace(at, std::move(block));
+    return 1;
+  }
+  static void release(cameo_env *env, char *workspace, int64_t *slots) {
+    if (slots[1] > 0) {
+      EXPECT_EQ(static_cast<GrownMemory *>(env->pool)->blocks.erase(workspace + slots[0]), 1u);
+    }
+    slots[0] = slots[1] = 0;
+  }
+};
+
 struct RunResult {
   std::vector<Values> outputs;
+  std::vector<std::vector<int64_t>> dims; ///< of the outputs
+  size_t leaked = 0;                      ///< blocks that the run asked for and did not give back
   int status = 0;
   int64_t workspace = 0;
   Program program;
 };
 
-/// Builds the program of `graph` for this machine and runs it. `symbols`: values in the order of Program::symbols.
+/// Builds the program of `graph` for this machine and runs it. `symbols`: values in the order of Program::symbols. `room`: bytes
+/// for each output whose extents only the run knows; `memory`: the most that the run may ask for at once.
 inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> &inputs,
-                           const ProgramOptions &options = {}, const std::vector<int64_t> &symbols = {}) {
+                           const ProgramOptions &options = {}, const std::vector<int64_t> &symbols = {},
+                           int64_t room = 1 << 16, int64_t memory_limit = int64_t{1} << 40) {
   RunResult result;
   Result<std::vector<loop::Target>> targets = codegen::resolve_targets("native");
   CAMEO_CHECK(targets.ok(), "no native target");
@@ -77,7 +109,10 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
   }
   result.program = std::move(*program);
   const Program &p = result.program;
-  Result<codegen::Jit> jit = codegen::Jit::create(p.variants[0].code, p.variants[0].target);
+  Result<codegen::Jit> jit =
+      codegen::Jit::create(p.variants[0].code, p.variants[0].target, {},
+                           {{"cameo_grow", reinterpret_cast<void *>(&GrownMemory::grow)},
+                            {"cameo_release", reinterpret_cast<void *>(&GrownMemory::release)}});
   if (!jit.ok()) {
     ADD_FAILURE() << to_string(jit.errors()[0]);
     return result;
@@ -92,6 +127,8 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
     auto address = reinterpret_cast<uintptr_t>(memory.data());
     return reinterpret_cast<std::byte *>((address + 63) / 64 * 64);
   };
+  // Symbols that nobody chooses are known behind the run only.
+  std::vector<int64_t> run_dims(64, -1), capacity(p.outputs.size(), room);
   std::array<int64_t, 24> arguments{};
   size_t n = 0;
   std::vector<std::vector<std::byte>> memory(p.inputs.size() + p.outputs.size() + 2);
@@ -103,17 +140,27 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
     arguments[n++] = reinterpret_cast<int64_t>(at);
   }
   std::vector<std::pair<std::byte *, int64_t>> outputs;
+  bool any_at_run = false;
   for (const Port &port : p.outputs) {
-    const int64_t count = graph::product(port.dims).evaluate(lookup).value();
-    std::byte *at = aligned(memory[m++], *byte_size(port.dtype, count));
-    outputs.emplace_back(at, count);
+    const std::optional<int64_t> count = graph::product(port.dims).evaluate(lookup);
+    const int64_t bytes = count ? *byte_size(port.dtype, *count) : room;
+    any_at_run |= !count;
+    std::byte *at = aligned(memory[m++], bytes);
+    outputs.emplace_back(at, bytes);
     arguments[n++] = reinterpret_cast<int64_t>(at);
+  }
+  if (any_at_run) {
+    arguments[n++] = reinterpret_cast<int64_t>(run_dims.data());
+    arguments[n++] = reinterpret_cast<int64_t>(capacity.data());
   }
   std::byte *weights = aligned(memory[m++], p.constants.size());
   for (const ConstantBlock::Piece &piece : p.constants.pieces())
     if (!piece.bytes.empty()) std::memcpy(weights + piece.offset, piece.bytes.data(), piece.bytes.size());
   arguments[n++] = reinterpret_cast<int64_t>(weights);
+  GrownMemory grown;
+  grown.limit = memory_limit;
   cameo_env env{};
+  env.pool = &grown;
   using SizeFunction = int64_t(cameo_env *, int64_t, int64_t, int64_t, int64_t);
   std::array<int64_t, 4> s{};
   std::copy(symbols.begin(), symbols.end(), s.begin());
@@ -128,12 +175,23 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
   jit->function<Run>("run")(&env, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12],
                             a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23]);
   result.status = env.status;
+  result.leaked = grown.blocks.size();
+  size_t at_run = 0;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const DType dtype = p.outputs[i].dtype;
+    std::vector<int64_t> dims;
+    int64_t count = 1;
+    for (const graph::Dim &d : p.outputs[i].dims) {
+      const std::optional<int64_t> known = d.evaluate(lookup);
+      dims.push_back(known ? *known : run_dims.at(at_run++));
+      count *= std::max<int64_t>(0, dims.back());
+    }
     Values values;
-    for (int64_t k = 0; k < outputs[i].second; ++k) values.push_back(get_element(outputs[i].first, dtype, k));
+    if (*byte_size(dtype, count) <= outputs[i].second)
+      for (int64_t k = 0; k < count; ++k) values.push_back(get_element(outputs[i].first, dtype, k));
     result.outputs.push_back(std::move(values));
-    EXPECT_EQ(outputs[i].first[*byte_size(dtype, outputs[i].second)], std::byte{0x5a}) << "wrote behind output " << i;
+    result.dims.push_back(std::move(dims));
+    EXPECT_EQ(outputs[i].first[outputs[i].second], std::byte{0x5a}) << "wrote behind output " << i;
   }
   EXPECT_EQ(workspace[result.workspace], std::byte{0x5a}) << "wrote behind the workspace";
   return result;

@@ -28,6 +28,7 @@ struct Argument {
   enum class Kind : uint8_t {
     operand,   ///< number `index` of the node's operands
     result,    ///< number `index` of its results
+    extents,   ///< of lower_extents: what it computes
     temporary, ///< the values of stage `index`, which are too large for scratch memory or of symbolic size
   };
   Kind kind = Kind::operand;
@@ -63,6 +64,11 @@ std::vector<std::string> algorithms(const graph::Node &node);
 /// and operands that do not matter have no buffer. Errors (unsupported): an op, dtype or attribute without a lowering, in words. The node must
 /// be typed and verified: anything malformed is a CAMEO_CHECK.
 Result<Lowered> lower(const graph::Node &node, const LowerOptions &options = {});
+
+/// The kernel that computes the extents of the node's results, where only a run knows them: from the operands' values into an i64
+/// tensor of type extents_type(node), which holds all extents of all results in order. Errors (unsupported): an op without one.
+Result<Lowered> lower_extents(const graph::Node &node);
+graph::Type extents_type(const graph::Node &node);
 
 /// Whether lower() would succeed, without building the kernel's name and origin; nullopt, or why not.
 std::optional<std::string> lowering_problem(const graph::Node &node);

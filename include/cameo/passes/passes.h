@@ -17,5 +17,6 @@ Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_activation(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_attention(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_normalization(graph::Graph &graph, const PassOptions &options);
+Result<bool> scan_to_loop(graph::Graph &graph, const PassOptions &options);
 
 } // namespace cameo::passes

@@ -28,6 +28,7 @@
 #include "cameo/loop/target.h"
 #include "cameo/ops/lower.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,13 +61,15 @@ struct BufferPlan {
     output,  ///< the caller's
     weights, ///< constants, read only
     arena,   ///< the workspace
+    grown,   ///< allocated while running, by `grow`, and given back behind `last`: the inputs' shapes do not bound its size
   };
   Space space = Space::arena;
-  int32_t port = -1; ///< of an input or output: its number; of weights: the number of the constant value
-  graph::Dim bytes;  ///< halo and padding included
+  /// Of an input or output: its number; of weights: the number of the constant value; grown: counts from 0.
+  int32_t port = -1;
+  graph::Dim bytes;  ///< halo and padding included. Arena: the most that run-time symbols allow, over the caller's symbols
   graph::Dim offset; ///< arena: in bytes, a multiple of 64
-  int32_t first = 0; ///< arena: the step that first writes it,
-  int32_t last = 0;  ///<        and the last one that reads or writes it
+  int32_t first = 0; ///< the step that first writes it,
+  int32_t last = 0;  ///< and the last one that reads or writes it
   friend bool operator==(const BufferPlan &, const BufferPlan &) = default;
 };
 
@@ -83,17 +86,48 @@ struct Temporary {
   friend bool operator==(const Temporary &, const Temporary &) = default;
 };
 
-/// One thing that the program does.
+/// A number that a step computes, and what becomes of it: the value of a run-time symbol, or a check.
+struct Rule {
+  enum class Kind : uint8_t {
+    define, ///< `dim` is a run-time symbol, which gets the number; it must be in 0..`most`
+    once,   ///< in a loop: the same in the first iteration, in the others it must equal `dim`
+    equal,  ///< it must equal `dim`
+    spread, ///< it must equal `dim` or be 1: broadcasting
+  };
+  Kind kind = Kind::define;
+  graph::Dim dim;
+  std::optional<graph::Dim> most; ///< over symbols that are defined before; none: 2^31 - 1
+  /// The number: element `element` of the i64 tensor that the step reads, or the product of `factors`.
+  int64_t element = -1;
+  std::vector<graph::Dim> factors;
+  friend bool operator==(const Rule &, const Rule &) = default;
+};
+
+/// One thing that the program does. Steps between `branch` and `otherwise`, `otherwise` and `end`, or `loop` and `end` run as often
+/// as the node says; branches and loops nest.
 struct Step {
   enum class Kind : uint8_t {
-    kernel, ///< runs node `node`
-    fill,   ///< writes the halo of value `value`
-    copy,   ///< copies value `value` to `to`: outputs that are views or inputs, operands of a concatenation
+    kernel,  ///< runs node `node`
+    extents, ///< runs the kernel that computes the extents of the results of node `node`, into `to` (i64)
+    fill,    ///< writes the halo of value `value`
+    copy,    ///< copies value `value` (from `from`, when that is set) to `to`: outputs that are views or inputs, operands of a
+             ///< concatenation, results of branches, values that a loop carries
+    rules,   ///< applies `rules`, all numbers first; those with an element read `from`
+    check,   ///< ends the run with CAMEO_SHAPE_MISMATCH when the scalar `value` is false
+    grow,    ///< makes sure that buffer `buffer` has as many bytes as `rules` multiply to; its contents are lost, unless `keep`
+    branch,  ///< of the `if` node: the steps up to `otherwise` when its condition is true, else those behind
+    otherwise,
+    loop, ///< of the `loop` node; `counter` is the number of the iteration. No more of them than the number of each of `rules`
+    end,  ///< of a branch or loop. Of a loop: `rules` apply once behind it, where `counter` is the number of iterations
   };
   Kind kind = Kind::kernel;
   int32_t node = -1;
   int32_t value = -1;
-  Placement to;
+  int32_t buffer = -1;
+  bool keep = false;
+  Placement from, to;
+  std::vector<Rule> rules; ///< kernel: sizes of temporaries that are grown, with the buffer as `element`
+  graph::Dim counter;
   std::string algorithm; ///< kernel: one of ops::algorithms(node)
   /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
@@ -107,7 +141,9 @@ struct Plan {
   std::vector<BufferPlan> buffers;
   std::vector<ValuePlan> values; ///< sorted by value
   std::vector<Step> steps;
-  graph::Dim arena_bytes; ///< of the buffers; the scratch memory of kernels comes behind them, the same for all
+  /// Keys of the run-time symbols that the program keeps at the head of the arena, in order.
+  std::vector<std::string> slots;
+  graph::Dim arena_bytes; ///< head and buffers; the scratch memory of kernels comes behind them, the same for all
 
   const ValuePlan *find(int32_t value) const; ///< nullptr when it has no memory
 };

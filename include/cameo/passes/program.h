@@ -58,6 +58,7 @@ struct Variant {
   loop::Module code;   ///< verified and legalized for the target
   int64_t kernels = 0; ///< distinct ones
   int64_t calls = 0;
+  int64_t grown = 0; ///< tensors whose memory is allocated while running: the inputs' shapes do not bound their size
 };
 
 struct Program {
