@@ -1,13 +1,12 @@
 // Pieces of Graph IR's text form that several files of src/ir read and write.
 #pragma once
 
+#include "cameo/ir/dim_text.h"
 #include "cameo/ir/type.h"
-#include "cameo/support/text_lexer.h"
 
 namespace cameo::graph {
 
 // Recursive descent; a failure is recorded in the lexer, which then yields `end`, and the result is any valid value.
-Dim read_dim(TextLexer &lexer);
 Type read_type(TextLexer &lexer);
 Shape read_shape(TextLexer &lexer); ///< from `[` to `]`
 

@@ -8,18 +8,16 @@
 // Values and nodes of the graph are known by number: their position in the order of definition (numbering.h of passes/), which
 // printing and parsing the graph keeps.
 //
-//   plan x86-64-v3 for #9f83c1d2a4b5e607 {
+//   plan "x86-64-v3" for 0x9f83c1d2a4b5e607 {
 //     arena 64*batch + 4096
-//     buffer 0 input 0
-//     buffer 1 arena at 0 bytes 64*batch steps 0 to 2
-//     buffer 2 weights value 3
+//     buffer 0 input 0 bytes 64*batch steps 0 to 1
+//     buffer 1 arena bytes 64*batch at 4096 steps 0 to 2
+//     buffer 2 weights 3 bytes 36864
 //     value 4 in 1 offset 66 terms (0 * 1024, 1 * 1, 2 * 256, 3 * 16) halo (0 0, 0 0, 1 1, 1 1) fill 0.0
-//     fill 4
-//     copy 3 to 5 offset 0 terms (0 * 8, 1 * 1)
-//     kernel 2 algorithm "direct" {
-//       packed 1 in 2 offset 0 terms (0/32 * 288, 1 * 32, 0%32 * 1)
-//       schedule { ... }
-//     }
+//     fill value 4
+//     copy value 3 to in 5 terms (0 * 8, 1 * 1)
+//     kernel node 2 algorithm "direct" packed 1 in 2 terms (0/32 * 288, 1 * 32, 0 mod 32 * 1)
+//       schedule @conv { ... }
 //   }
 #pragma once
 
@@ -133,6 +131,7 @@ struct Step {
   std::vector<std::pair<int32_t, Placement>> packed;
   std::vector<Temporary> temporaries; ///< kernel: what lies in the arena, not in its scratch memory
   loop::Schedule schedule; ///< of the kernel
+  friend bool operator==(const Step &, const Step &) = default;
 };
 
 struct Plan {
@@ -146,6 +145,7 @@ struct Plan {
   graph::Dim arena_bytes; ///< head and buffers; the scratch memory of kernels comes behind them, the same for all
 
   const ValuePlan *find(int32_t value) const; ///< nullptr when it has no memory
+  friend bool operator==(const Plan &, const Plan &) = default;
 };
 
 /// What a plan may depend on besides graph and target.
