@@ -236,7 +236,8 @@ bool Planner::settle_turned(const Value *v) {
   for (PlacedTerm &term : p.terms) term.dim = static_cast<int32_t>(perm[static_cast<size_t>(term.dim)]);
   std::stable_sort(p.terms.begin(), p.terms.end(),
                    [](const PlacedTerm &x, const PlacedTerm &y) { return x.dim < y.dim; });
-  plan_.buffers[static_cast<size_t>(b)].bytes = bytes;
+  const bool reserved = reserve(b, bytes);
+  CAMEO_CHECK(reserved, "a size without run-time symbols is bounded");
   settle(v, std::move(p));
   return true;
 }
