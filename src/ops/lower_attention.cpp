@@ -21,17 +21,16 @@ using graph::Dim;
 using graph::Value;
 
 constexpr int64_t kBlock = 64; ///< keys: scores of two vectors of queries stay in the first-level cache
+constexpr int64_t kSymbolicBlock = 32; ///< smaller, as half a block is computed in vain on average
 
-// Keys of a block: a divisor of their number where there is a good one, so that none is cut.
+// Keys of a block: a divisor of their number where there is a good one, so that none is cut, else blocks as equal as possible.
 int64_t block_of(const Dim &keys) {
-  if (!keys.is_constant()) return kBlock;
-  const int64_t n = keys.value();
-  if (n <= kBlock) return std::max<int64_t>(n, 1);
-  for (int64_t b = kBlock; b >= kBlock / 2; --b)
+  if (!keys.is_constant()) return kSymbolicBlock;
+  const int64_t n = std::max<int64_t>(keys.value(), 1);
+  for (int64_t b = std::min(n, kBlock); b > kBlock / 2; --b)
     if (n % b == 0) return b;
-  for (int64_t b = kBlock + 1; b <= 2 * kBlock; ++b)
-    if (n % b == 0) return b;
-  return kBlock;
+  const int64_t count = (n + kBlock - 1) / kBlock;
+  return (n + count - 1) / count;
 }
 
 class Attention {
