@@ -284,6 +284,7 @@ void Emitter::emit_loop(Site &site, size_t begin) {
 
 // Gives back what no later step reads.
 void Emitter::release(Site &site, int32_t step) {
+  if (variant_.grown == 0) return;
   for (const BufferPlan &b : plan_.buffers)
     if (b.space == BufferPlan::Space::grown && b.last == step)
       site.b.call("cameo_release", {site.frame.workspace, site.b.view(head(site), loop::Affine(grown_slot(b)))});

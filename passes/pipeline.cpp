@@ -13,6 +13,8 @@ constexpr Pass kPipeline[] = {
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     // Ranks and extents of what comes out of a sequence are those of what went in.
     {"dissolve_sequences", dissolve_sequences, std::nullopt, "replace sequences of known elements by these"},
+    {"expand_nms", expand_nms, std::nullopt, "rewrite non-max suppression as a loop"},
+    {"expand_unique", expand_unique, std::nullopt, "rewrite unique in terms of sorting and counting"},
     // From here on there are no scans.
     {"scan_to_loop", scan_to_loop, std::nullopt, "rewrite scans as loops"},
     // From here on there are no calls and every tensor has a rank.

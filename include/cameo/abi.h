@@ -17,8 +17,9 @@
  * the process: no floating-point mode, signal, locale, environment, output or errno. It runs on the calling thread
  * unless create is told otherwise, and results have the same bits for any number of threads. Any number of contexts may
  * live and run at once, and contexts of different models as well; one context runs one call at a time (else
- * CAMEO_BUSY). run() allocates nothing when it is given a workspace. Every argument is checked: misuse is a status,
- * never a crash, as long as the pointers point to what they say.
+ * CAMEO_BUSY). run() allocates nothing when it is given a workspace, unless the model makes tensors whose size the shapes of the
+ * inputs do not bound (the manifest's "run-time memory" says so): it asks the context's allocator for these, and releases them
+ * before it returns. Every argument is checked: misuse is a status, never a crash, as long as the pointers point to what they say.
  *
  * Not part of version 1: strings, sequences, optionals and maps as inputs or outputs.
  */

@@ -29,7 +29,7 @@ struct cameo_env {
    * Every write of a task happens before the return. May be null: as threads <= 1. Called for two tasks or more, and never
    * from inside a task. */
   void (*parallel)(struct cameo_env *env, int64_t tasks, cameo_task task, void *capture);
-  void *pool; /* for the owner of `parallel`; generated code does not look at it */
+  void *pool; /* for the owner of `parallel` and of memory that a run asks for; generated code does not look at it */
 };
 
 #ifdef __cplusplus
