@@ -34,8 +34,8 @@ public:
       Builder builder = Builder::ahead_of(graph_, node);
       builder.set_origin(node->origin());
       Value *y = nullptr;
-      if (node->is(Op::sequence_construct) || node->is(Op::sequence_insert) ||
-          node->is(Op::sequence_erase) || node->is(Op::sequence_split))
+      if (node->is(Op::sequence_construct) || node->is(Op::sequence_insert) || node->is(Op::sequence_erase) ||
+          node->is(Op::sequence_split))
         note(node, builder);
       else
         y = taken_out(node, builder);

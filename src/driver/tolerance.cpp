@@ -18,8 +18,12 @@ constexpr Tolerance kBf16 = {"bf16", 2e-2, 1e-2, 0, 0, "two roundings to 8 bits;
 constexpr Tolerance kConvNet = {
     "conv net", 1e-2, 0,
     1e-4,       1e-4, "Winograd and other orders of summation differ by that much between correct engines"};
-constexpr Tolerance kFourier = {
-    "Fourier transform", 1e-3, 1e-7, 1e-6, 0, "each element is a sum over the whole axis, and rounded as the largest of them"};
+constexpr Tolerance kFourier = {"Fourier transform",
+                                1e-3,
+                                1e-7,
+                                1e-6,
+                                0,
+                                "each element is a sum over the whole axis, and rounded as the largest of them"};
 constexpr Tolerance kRandom = {
     "random", 0, 0, 0, 0, "the standard leaves the generator open: only type and shape are compared", true};
 constexpr Tolerance kF16Inside = {"f16 inside", 1e-2, 0,
@@ -41,6 +45,7 @@ ModelTraits traits_of(const frontend::Model &model) {
     if (op == "Conv" || op == "ConvTranspose") convolutions += count;
     if (op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear")) quantizers += count;
     traits.fourier |= op == "DFT" || op == "STFT";
+    traits.random |= op == "Bernoulli" || op == "Multinomial" || op.starts_with("Random");
   }
   traits.conv_net = convolutions >= 2;
   traits.quantized = quantizers >= 2;
@@ -52,10 +57,8 @@ ModelTraits traits_of(const frontend::Model &model) {
   };
   for (const graph::Function &function : model.graph.functions()) {
     for (const graph::Value *argument : function.body->arguments()) note(argument->type());
-    for (const graph::Node *node : function.body->nodes()) {
-      traits.random |= node->is(graph::Op::random);
+    for (const graph::Node *node : function.body->nodes())
       for (const graph::Value *result : node->results()) note(result->type());
-    }
   }
   return traits;
 }

@@ -252,26 +252,8 @@ void import_global_pool(NodeImport &n) {
   n.result(n.map(Fn::pow, {n.reduce("sum", powers, axes, true), n.scalar(dtype, 1.0 / double(p))}));
 }
 
-namespace {
-
-// As import_max_unpool, to a shape that only the run knows.
-void unpool_to(NodeImport &n, Value *x, Value *indices, Value *shape) {
-  if (!shape->type().is_ranked() || shape->type().rank() != 1 || !shape->type().dim(0).is(x->type().rank()))
-    return void(n.fail("an output shape " + shape->type().str() + " for an input " + x->type().str()));
-  shape = n.cast(shape, DType::i64);
-  Value *size = n.reduce("product", shape, {0}, true);
-  Value *zeros = n.make_typed(Op::broadcast, {n.scalar(x->type().dtype(), 0), size}, {}, Type::tensor(x->type().dtype(), {n.fresh_dim()}));
-  const Dim count = x->type().elements();
-  Value *flat = n.make(Op::scatter_elements, {zeros, n.reshape(indices, {count}), n.reshape(x, {count})},
-                       {{"axis", int64_t{0}}, {"reduction", std::string("none")}});
-  Shape result;
-  for (int i = 0; i < x->type().rank(); ++i) result.push_back(n.fresh_dim());
-  n.result(n.reshape_to(flat, shape, std::move(result)));
-}
-
-} // namespace
-
-// Puts each value at the flat index (over the whole tensor) that the pool remembered; the rest is 0.
+// Puts each value at the flat index (over the whole tensor) that the pool remembered; the rest is 0. An output shape that is larger adds
+// zeros behind each axis.
 void import_max_unpool(NodeImport &n) {
   Value *x = n.input(0), *indices = n.input(1);
   if (!check_ranks(n, x, nullptr) || !n.ranked(indices)) return;
@@ -282,22 +264,31 @@ void import_max_unpool(NodeImport &n) {
   Shape natural = {shape[0], shape[1]};
   for (size_t i = 0; i < spatial; ++i)
     natural.push_back((shape[i + 2] - 1) * w.strides[i] - w.pads[i] - w.pads[spatial + i] + w.kernel[i]);
-  Shape result = natural;
-  if (n.has(2)) {
-    auto wanted = n.dims_of(n.input(2));
-    if (!wanted) return unpool_to(n, x, indices, n.input(2));
-    if (wanted->size() != result.size())
-      return void(n.fail("the output shape has " + std::to_string(wanted->size()) + " extents"));
-    result = *wanted;
-  }
   Dim size = 1;
-  for (const Dim &d : result) size *= d;
+  for (const Dim &d : natural) size *= d;
   const Dim count = x->type().elements();
   if (!size.valid()) return void(n.fail("the result's size " + std::string(size.fault_text())));
-  Value *zeros = n.broadcast(n.scalar(x->type().dtype(), 0), {size});
-  Value *flat = n.make(Op::scatter_elements, {zeros, n.reshape(indices, {count}), n.reshape(x, {count})},
-                       {{"axis", int64_t{0}}, {"reduction", std::string("none")}});
-  n.result(n.reshape(flat, std::move(result)));
+  const DType dtype = x->type().dtype();
+  Value *zero = n.scalar(dtype, 0);
+  Value *flat =
+      n.make(Op::scatter_elements, {n.broadcast(zero, {size}), n.reshape(indices, {count}), n.reshape(x, {count})},
+             {{"axis", int64_t{0}}, {"reduction", std::string("none")}});
+  Value *y = n.reshape(flat, natural);
+  if (!n.has(2)) return n.result(y);
+  const Type &wanted = n.input(2)->type();
+  if (!wanted.is_ranked() || wanted.rank() != 1 || !wanted.dim(0).is(int64_t(natural.size())))
+    return void(n.fail("an output shape " + wanted.str() + " for an input " + x->type().str()));
+  std::vector<Dim> low(natural.size(), Dim(0)), high;
+  if (const auto known = n.dims_of(n.input(2))) {
+    for (size_t i = 0; i < natural.size(); ++i) {
+      high.push_back((*known)[i] - natural[i]);
+      if (high[i].is_constant() && high[i].value() < 0)
+        return void(n.fail("the output shape has " + (*known)[i].str() + " where the values need " + natural[i].str()));
+    }
+    return n.result(n.make(Op::pad, {y, zero}, {{"mode", std::string("constant")}, {"low", low}, {"high", high}}));
+  }
+  Value *more = n.map(Fn::sub, {n.cast(n.input(2), DType::i64), n.dims(natural)});
+  n.result(n.make(Op::pad, {y, zero, n.concat({n.dims(low), more}, 0)}, {{"mode", std::string("constant")}}));
 }
 
 namespace {
@@ -306,14 +297,19 @@ namespace {
 // where that lies in the padding, to one element behind it.
 void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
   for (Value *v : {image, block})
-    if (!v->type().is_ranked() || v->type().rank() != 1 || !v->type().dim(0).is_constant() || v->type().dim(0) != image->type().dim(0))
-      return void(n.fail("image " + image->type().str() + " and block " + block->type().str() + " are no lists of equal length"));
+    if (!v->type().is_ranked() || v->type().rank() != 1 || !v->type().dim(0).is_constant() ||
+        v->type().dim(0) != image->type().dim(0))
+      return void(n.fail("image " + image->type().str() + " and block " + block->type().str() +
+                         " are no lists of equal length"));
   const int64_t spatial = image->type().dim(0).value();
-  if (spatial < 1 || spatial + 2 > n.limits().rank || x->type().rank() != 3) return void(n.fail("the input must be [n, c * block, blocks]"));
+  if (spatial < 1 || spatial + 2 > n.limits().rank || x->type().rank() != 3)
+    return void(n.fail("the input must be [n, c * block, blocks]"));
   const auto axes = size_t(spatial);
-  const std::vector<int64_t> strides = list_of(n, "strides", axes, 1), dilations = list_of(n, "dilations", axes, 1), pads = list_of(n, "pads", 2 * axes, 0);
+  const std::vector<int64_t> strides = list_of(n, "strides", axes, 1), dilations = list_of(n, "dilations", axes, 1),
+                             pads = list_of(n, "pads", 2 * axes, 0);
   for (size_t i = 0; i < axes && !n.failed(); ++i)
-    if (strides[i] < 1 || strides[i] > INT32_MAX || dilations[i] < 1 || dilations[i] > INT32_MAX) n.fail("strides and dilations must be at least 1");
+    if (strides[i] < 1 || strides[i] > INT32_MAX || dilations[i] < 1 || dilations[i] > INT32_MAX)
+      n.fail("strides and dilations must be at least 1");
   for (int64_t pad : pads)
     if (pad < 0 || pad > INT32_MAX) n.fail("pad " + std::to_string(pad));
   if (n.failed()) return;
@@ -325,7 +321,8 @@ void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
   auto at = [&](Value *list, size_t i) { return n.gather(list, whole(int64_t(i)), 0); };
   image = n.cast(image, DType::i64), block = n.cast(block, DType::i64);
   Value *taps = n.reduce("product", block, {0}, false), *pixels = n.reduce("product", image, {0}, false);
-  Value *tap = n.make_typed(Op::range, {whole(0), taps, whole(1)}, {}, Type::tensor(DType::i64, {n.fresh_dim(columns)}));
+  Value *tap =
+      n.make_typed(Op::range, {whole(0), taps, whole(1)}, {}, Type::tensor(DType::i64, {n.fresh_dim(columns)}));
   Value *place = n.make_typed(Op::iota, {}, {{"axis", int64_t{1}}}, Type::tensor(DType::i64, {1, count}));
   if (n.failed()) return;
   const Dim tap_count = tap->type().dim(0);
@@ -334,7 +331,8 @@ void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
   Value *flat = whole(0), *inside = n.scalar_int(DType::boolean, 1), *pitch = whole(1);
   for (size_t i = axes; i-- > 0;) {
     Value *extent = at(image, i), *taps_here = at(block, i);
-    Value *room = n.map(Fn::sub, {add(extent, whole(pads[i] + pads[axes + i] - 1)), mul(n.map(Fn::sub, {taps_here, whole(1)}), whole(dilations[i]))});
+    Value *room = n.map(Fn::sub, {add(extent, whole(pads[i] + pads[axes + i] - 1)),
+                                  mul(n.map(Fn::sub, {taps_here, whole(1)}), whole(dilations[i]))});
     Value *places_here = add(div(room, whole(strides[i])), whole(1));
     Value *k = n.map(Fn::mod, {tap, taps_here}), *o = n.map(Fn::mod, {place, places_here});
     tap = div(tap, taps_here), place = div(place, places_here);
@@ -349,12 +347,16 @@ void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
   Value *channels = div(n.reshape(n.dims({columns}), {}), taps);
   const Dim channel_count = n.fresh_dim(columns), slots = n.fresh_dim();
   auto one = [&](Value *v) { return n.reshape(v, {1}); };
-  Value *sources = n.reshape_to(x, n.concat({n.dims({batch}), one(channels), n.dims({tap_count * count})}, 0), {batch, channel_count, tap_count * count});
+  Value *sources = n.reshape_to(x, n.concat({n.dims({batch}), one(channels), n.dims({tap_count * count})}, 0),
+                                {batch, channel_count, tap_count * count});
   const DType dtype = x->type().dtype();
-  Value *zeros = n.make_typed(Op::broadcast, {is_float(dtype) ? n.scalar(dtype, 0) : n.scalar_int(dtype, 0), n.concat({n.dims({batch, channel_count}), one(add(pixels, whole(1)))}, 0)},
+  Value *zeros = n.make_typed(Op::broadcast,
+                              {is_float(dtype) ? n.scalar(dtype, 0) : n.scalar_int(dtype, 0),
+                               n.concat({n.dims({batch, channel_count}), one(add(pixels, whole(1)))}, 0)},
                               {}, Type::tensor(dtype, {batch, channel_count, slots}));
-  Value *y = n.make(Op::scatter_elements, {zeros, n.broadcast(target, {batch, channel_count, tap_count * count}), sources},
-                    {{"axis", int64_t{2}}, {"reduction", std::string("add")}});
+  Value *y =
+      n.make(Op::scatter_elements, {zeros, n.broadcast(target, {batch, channel_count, tap_count * count}), sources},
+             {{"axis", int64_t{2}}, {"reduction", std::string("add")}});
   y = n.slice(y, 2, 0, slots - 1);
   Shape result = {batch, channel_count};
   for (size_t i = 0; i < axes; ++i) result.push_back(n.fresh_dim());

@@ -120,6 +120,11 @@ void resize(NodeImport &n, ResizeSpec spec) {
     if (scales) factors.push_back((*scales)[i]);
   }
   if (axes.empty()) return n.result(x);
+  if (spec.roi && !std::is_sorted(order.begin(), order.end())) { // starts, then ends, in the order of the axes
+    std::vector<int64_t> both(order.begin(), order.end());
+    for (size_t i : order) both.push_back(int64_t(count + i));
+    spec.roi = n.gather(spec.roi, n.ints_constant(both), 0);
+  }
   if (crop && axes.size() != count) return void(n.unsupported("cropping some axes"));
   attributes.emplace_back("axes", axes);
   if (scales) attributes.emplace_back("scales", factors);
@@ -253,9 +258,9 @@ void import_roi_align(NodeImport &n) {
   if (x->type().rank() != 4 || rois->type().rank() != 2 ||
       (rois->type().dim(1).is_constant() && !rois->type().dim(1).is(4)))
     return void(n.fail("input " + x->type().str() + " and regions " + rois->type().str() + " do not fit"));
-  if (const Type &batch = n.input(2)->type(); !n.ranked(n.input(2)) || batch.rank() != 1 ||
-                                              (batch.dim(0).is_constant() && rois->type().dim(0).is_constant() &&
-                                               batch.dim(0) != rois->type().dim(0)))
+  if (const Type &batch = n.input(2)->type();
+      !n.ranked(n.input(2)) || batch.rank() != 1 ||
+      (batch.dim(0).is_constant() && rois->type().dim(0).is_constant() && batch.dim(0) != rois->type().dim(0)))
     return void(n.fail("batch indices " + batch.str() + " for regions " + rois->type().str()));
   const int64_t h = n.integer("output_height"), w = n.integer("output_width"), samples = n.integer("sampling_ratio");
   if (h < 1 || w < 1 || h > INT32_MAX || w > INT32_MAX)

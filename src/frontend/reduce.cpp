@@ -35,7 +35,9 @@ void import_reduce(NodeImport &n) {
     if (RuntimeAxes::needed(n, n.input(1))) {
       if (x->type().dtype() != DType::boolean)
         return n.result(reduce_runtime_axes(n, std::string(row->fn), x, n.input(1), n.flag("keepdims")));
-      return n.result(n.cast(reduce_runtime_axes(n, std::string(row->fn), n.cast(x, DType::u8), n.input(1), n.flag("keepdims")), DType::boolean));
+      return n.result(
+          n.cast(reduce_runtime_axes(n, std::string(row->fn), n.cast(x, DType::u8), n.input(1), n.flag("keepdims")),
+                 DType::boolean));
     }
     const bool empty = n.has(1) && n.input(1)->type().is_ranked() && product(n.input(1)->type().shape()).is(0);
     if (n.has(1) && !empty) axes = n.need_ints(n.input(1), "axes");

@@ -107,8 +107,7 @@ void unsqueeze_runtime_axes(NodeImport &n, Value *x, Value *axes) {
 Value *along_axis(NodeImport &n, Value *axis, int64_t rank, const std::function<Value *(int64_t)> &make,
                   std::optional<int64_t> count) {
   if (n.failed()) return nullptr;
-  if (axis->type().is_ranked() && !product(axis->type().shape()).is(1))
-    return n.fail("the axis is not one number");
+  if (axis->type().is_ranked() && !product(axis->type().shape()).is(1)) return n.fail("the axis is not one number");
   if (const auto known = n.ints_of(axis)) {
     if (known->size() != 1) return n.fail("the axis is not one number");
     const int64_t a = n.axis((*known)[0], rank);

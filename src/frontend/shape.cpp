@@ -207,13 +207,15 @@ namespace {
 // Parts whose sizes only the run knows: slices between the sums of the sizes before and with them.
 void split_by(NodeImport &n, Value *x, int64_t axis, Value *sizes) {
   const auto parts = int64_t(n.output_count());
-  if (!sizes->type().is_ranked() || sizes->type().rank() != 1 || !sizes->type().dim(0).is_constant() || sizes->type().dim(0).value() < parts)
+  if (!sizes->type().is_ranked() || sizes->type().rank() != 1 || !sizes->type().dim(0).is_constant() ||
+      sizes->type().dim(0).value() < parts)
     return void(n.fail("has " + std::to_string(parts) + " outputs for sizes " + sizes->type().str()));
   sizes = n.cast(sizes, DType::i64);
   Value *sum = n.reduce("sum", sizes, {0}, false);
   n.create(Op::check, {n.map(Fn::equal, {sum, n.reshape(n.dims({x->type().dim(int(axis))}), {})})},
            {{"message", std::string("sizes of a split that do not sum to the extent of its axis")}}, {});
-  Value *ends = n.make(Op::cumulative, {sizes}, {{"fn", std::string("sum")}, {"axis", int64_t{0}}, {"exclusive", false}, {"reverse", false}});
+  Value *ends = n.make(Op::cumulative, {sizes},
+                       {{"fn", std::string("sum")}, {"axis", int64_t{0}}, {"exclusive", false}, {"reverse", false}});
   Value *starts = n.map(Fn::sub, {ends, sizes});
   for (int64_t i = 0; i < parts; ++i)
     if (n.wants(size_t(i)))

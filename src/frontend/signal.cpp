@@ -34,15 +34,22 @@ Value *dft(NodeImport &n, Value *x, int64_t axis, bool inverse, bool onesided, c
 void dft_along(NodeImport &n, Value *x, Value *axis, bool inverse, bool onesided) {
   const Shape &shape = x->type().shape();
   const auto count = int64_t(shape.size()) - 1;
-  if (count < 1 || !product(axis->type().shape()).is(1)) return void(n.fail("axis " + axis->type().str() + " of " + x->type().str()));
-  auto numbers = [&](int64_t extent) { return n.make_typed(Op::iota, {}, {{"axis", int64_t{0}}}, Type::tensor(DType::i64, {extent})); };
+  if (count < 1 || !product(axis->type().shape()).is(1))
+    return void(n.fail("axis " + axis->type().str() + " of " + x->type().str()));
+  auto numbers = [&](int64_t extent) {
+    return n.make_typed(Op::iota, {}, {{"axis", int64_t{0}}}, Type::tensor(DType::i64, {extent}));
+  };
   Value *at = n.gather(numbers(count + 1), n.cast(n.reshape(axis, {}), DType::i64), 0); // refuses what is out of range,
   at = n.gather(numbers(count), at, 0);                                                 // and the axis of the parts
   const Dim parts = shape.back(), all = x->type().elements();
   Value *extents = n.dims({shape.begin(), shape.end() - 1}), *one = n.scalar_int(DType::i64, 1);
-  auto part = [&](Value *condition) { return n.reduce("product", n.map(Fn::select, {condition, extents, one}), {0}, true); };
+  auto part = [&](Value *condition) {
+    return n.reduce("product", n.map(Fn::select, {condition, extents, one}), {0}, true);
+  };
   Value *here = n.map(Fn::equal, {numbers(count), at});
-  Value *split = n.concat({part(n.map(Fn::less, {numbers(count), at})), part(here), part(n.map(Fn::less, {at, numbers(count)})), n.dims({parts})}, 0);
+  Value *split = n.concat({part(n.map(Fn::less, {numbers(count), at})), part(here),
+                           part(n.map(Fn::less, {at, numbers(count)})), n.dims({parts})},
+                          0);
   const Dim outer = n.fresh_dim(all), extent = n.fresh_dim(all), inner = n.fresh_dim(all);
   Value *flat = n.reshape_to(x, split, {outer, extent, inner, parts});
   Dim length = inverse && onesided ? (extent - 1) * 2 : extent;
@@ -72,11 +79,13 @@ void stft_runtime(NodeImport &n, Value *x, Value *window) {
                         Type::tensor(DType::i64, {n.fresh_dim(most)}));
   };
   const Dim signal = x->type().dim(1);
-  if (window && window->type().rank() != 1) return void(n.fail("the window has rank " + std::to_string(window->type().rank())));
+  if (window && window->type().rank() != 1)
+    return void(n.fail("the window has rank " + std::to_string(window->type().rank())));
   Value *whole = n.reshape(n.dims({signal}), {}), *step = scalar(n.input(1));
   Value *length = window ? n.reshape(n.dims({window->type().dim(0)}), {}) : n.has(3) ? scalar(n.input(3)) : whole;
   if (window && n.has(3))
-    n.create(Op::check, {n.map(Fn::equal, {length, scalar(n.input(3))})}, {{"message", std::string("a frame_length that is not that of the window")}}, {});
+    n.create(Op::check, {n.map(Fn::equal, {length, scalar(n.input(3))})},
+             {{"message", std::string("a frame_length that is not that of the window")}}, {});
   Value *count = n.map(Fn::add, {n.map(Fn::div, {n.map(Fn::sub, {whole, length}), step}), n.scalar_int(DType::i64, 1)});
   Value *frames = numbers(count, signal), *places = window ? nullptr : numbers(length, signal);
   if (n.failed()) return;

@@ -89,7 +89,8 @@ void import_slice(NodeImport &n) {
     Value *steps = n.has(4) ? list.spread(n.input(4), 1) : n.ints_constant(std::vector<int64_t>(size_t(rank), 1));
     std::vector<int64_t> all(static_cast<size_t>(rank));
     std::iota(all.begin(), all.end(), 0);
-    return n.result(n.make(Op::slice, {x, list.spread(n.input(1), 0), list.spread(n.input(2), INT64_MAX), steps}, {{"axes", all}}));
+    return n.result(
+        n.make(Op::slice, {x, list.spread(n.input(1), 0), list.spread(n.input(2), INT64_MAX), steps}, {{"axes", all}}));
   }
   std::optional<std::vector<Dim>> starts, ends;
   std::vector<int64_t> axes, steps;
@@ -253,7 +254,8 @@ void center_crop_pad_to(NodeImport &n, Value *x, const std::vector<int64_t> &axe
   Value *more = map(Fn::max, map(Fn::sub, target, extents), zero), *low = map(Fn::div, more, two);
   const DType dtype = x->type().dtype();
   Value *fill = is_float(dtype) ? n.scalar(dtype, 0) : n.scalar_int(dtype, 0);
-  n.result(n.make(Op::pad, {cropped, fill, n.concat({low, map(Fn::sub, more, low)}, 0)}, {{"mode", std::string("constant")}}));
+  n.result(n.make(Op::pad, {cropped, fill, n.concat({low, map(Fn::sub, more, low)}, 0)},
+                  {{"mode", std::string("constant")}}));
 }
 
 } // namespace

@@ -1,9 +1,8 @@
-// Operators that make tensors from little: constants, ranges, identity matrices, one-hot vectors, random numbers.
+// Operators that make tensors from little: constants, ranges, identity matrices, one-hot vectors.
 #include "families.h"
 
 #include "cameo/ops/small_value.h"
 
-#include <bit>
 #include <cmath>
 
 namespace cameo::frontend {
@@ -100,69 +99,6 @@ void import_one_hot(NodeImport &n) {
   Value *hit = n.map(Fn::equal, {index, n.reshape(classes, along)});
   auto pick = [&](int64_t i) { return n.gather(values, n.scalar_int(DType::i64, i), 0); };
   n.result(n.map(Fn::select, {hit, pick(1), pick(0)}));
-}
-
-namespace {
-
-Value *seed(NodeImport &n) {
-  Attributes attributes;
-  if (n.has("seed")) attributes.emplace_back("seed", int64_t(std::bit_cast<uint32_t>(float(n.real("seed", 0.0)))));
-  return n.make(Op::seed, {}, std::move(attributes));
-}
-
-// One draw for each element of `shape`; `extents` where the shape is known only while running.
-Value *draw(NodeImport &n, const char *distribution, double a, double b, DType dtype, const Shape &shape) {
-  Value *state = seed(n);
-  return n.make_many(Op::random, {state}, {{"distribution", std::string(distribution)}, {"a", a}, {"b", b}}, 2,
-                     {Type::tensor(dtype, shape), Type::token()})[0];
-}
-
-void random(NodeImport &n, DType dtype, const Shape &shape) {
-  if (n.failed()) return;
-  const bool normal = n.op().substr(0, 12) == "RandomNormal";
-  if (!is_float(dtype)) return void(n.fail("random numbers of type " + std::string(name(dtype))));
-  n.result(normal ? draw(n, "normal", n.real("mean"), n.real("scale"), dtype, shape)
-                  : draw(n, "uniform", n.real("low"), n.real("high"), dtype, shape));
-}
-
-} // namespace
-
-void import_random(NodeImport &n) {
-  Shape shape;
-  for (int64_t d : n.ints("shape")) {
-    if (d < 0) return void(n.fail("extent " + std::to_string(d) + " is negative"));
-    shape.push_back(d);
-  }
-  random(n, n.dtype("dtype", DType::f32), shape);
-}
-
-void import_random_like(NodeImport &n) {
-  if (!n.ranked(n.input(0))) return;
-  random(n, n.dtype("dtype", n.input(0)->type().dtype()), n.input(0)->type().shape());
-}
-
-// y = (uniform < p)
-void import_bernoulli(NodeImport &n) {
-  Value *p = n.input(0);
-  if (!n.ranked(p)) return;
-  Value *u = draw(n, "uniform", 0, 1, p->type().dtype(), p->type().shape());
-  n.result(n.cast(n.map(Fn::less, {u, p}), n.dtype("dtype", p->type().dtype())));
-}
-
-// Gumbel-max: argmax over classes of log p - log(-log u), one row of u per sample.
-void import_multinomial(NodeImport &n) {
-  Value *x = n.input(0);
-  if (!n.ranked(x)) return;
-  if (x->type().rank() != 2) return void(n.fail("the input has rank " + std::to_string(x->type().rank()) + ", not 2"));
-  const int64_t samples = n.integer("sample_size");
-  if (samples < 1) return void(n.fail("sample_size is " + std::to_string(samples)));
-  const Dim batch = x->type().dim(0), classes = x->type().dim(1);
-  Value *u = draw(n, "uniform", 0, 1, DType::f32, {batch, samples, classes});
-  Value *gumbel = n.map(Fn::neg, {n.map(Fn::log, {n.map(Fn::neg, {n.map(Fn::log, {u})})})});
-  Value *score = n.map(Fn::add, {n.reshape(n.cast(x, DType::f32), {batch, 1, classes}), gumbel});
-  Value *pick = n.make(Op::arg_reduce, {score},
-                       {{"fn", std::string("max")}, {"axis", int64_t{2}}, {"keepdims", false}, {"select_last", false}});
-  n.result(n.cast(pick, n.dtype("dtype", DType::i32)));
 }
 
 } // namespace cameo::frontend

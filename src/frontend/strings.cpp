@@ -73,16 +73,61 @@ void import_tfidf(NodeImport &n) {
     if (i < 0 || i > INT32_MAX) return void(n.fail("an index is " + std::to_string(i)));
   std::string mode = n.word("mode", {"TF", "IDF", "TFIDF"});
   std::transform(mode.begin(), mode.end(), mode.begin(), [](char c) { return char(c + 32); });
-  Attributes attributes = {
-      {"mode", mode},
-      {"min_gram", shortest},
-      {"max_gram", longest},
-      {"max_skip", skip},
-      {"counts", counts},
-      {"indexes", indexes},
-      {"pool", n.has("pool_strings") ? ConstantData::strings({pool}, texts) : ConstantData::i64s(numbers)}};
-  if (!weights.empty()) attributes.emplace_back("weights", weights);
-  n.result(n.make(Op::tfidf, {n.input(0)}, std::move(attributes)));
+  if (n.has("pool_strings")) return void(n.unsupported("grams of strings"));
+  Value *x = n.input(0);
+  if (!n.ranked(x)) return;
+  if (x->type().rank() < 1 || x->type().rank() > 2) return void(n.fail("the input is " + x->type().str()));
+  if (!x->type().dim(-1).is_constant()) return void(n.unsupported("rows of a length known only at run time"));
+  const bool single = x->type().rank() == 1;
+  const Dim batch = single ? Dim(1) : x->type().dim(0);
+  const int64_t length = x->type().dim(-1).value();
+  if (length > 1 << 16 || skip > 1 << 16) return void(n.unsupported("rows or gaps of more than 65536 elements"));
+  x = n.reshape(x, {batch, length});
+  // occurrences[b, g] = sum over gaps and starts of (all k: x[b, start + k * gap] == gram[g][k]); single numbers have no gaps.
+  std::vector<Value *> parts;
+  std::vector<int64_t> columns;
+  std::vector<double> factors;
+  int64_t first = 0; // gram of this size
+  for (int64_t size = 1; size <= int64_t(counts.size()); ++size) {
+    const int64_t begin = counts[size_t(size - 1)], end = size < int64_t(counts.size()) ? counts[size_t(size)] : pool;
+    const int64_t same_size = (end - begin) / size;
+    if (size >= shortest && size <= longest && same_size > 0) {
+      Value *sum = n.broadcast(n.scalar(DType::f32, 0), {batch, same_size});
+      for (int64_t gap = 1; gap <= (size == 1 ? 1 : skip + 1); ++gap) {
+        const int64_t starts = length - (size - 1) * gap;
+        if (starts < 1) break;
+        Value *all = nullptr;
+        for (int64_t k = 0; k < size; ++k) {
+          std::vector<int64_t> wanted;
+          for (int64_t g = 0; g < same_size; ++g) wanted.push_back(numbers[size_t(begin + g * size + k)]);
+          Value *grams = n.cast(n.constant(ConstantData::of_ints(DType::i64, {1, 1, same_size}, wanted)), DType::i64);
+          Value *here = n.reshape(n.cast(n.slice(x, 1, k * gap, starts), DType::i64), {batch, starts, 1});
+          Value *hit = n.map(Fn::equal, {here, grams});
+          all = all ? n.map(Fn::logical_and, {all, hit}) : hit;
+        }
+        sum = n.map(Fn::add, {sum, n.reduce("sum", n.cast(all, DType::f32), {1}, false)});
+      }
+      parts.push_back(sum);
+      for (int64_t g = 0; g < same_size; ++g) {
+        columns.push_back(indexes[size_t(first + g)]);
+        factors.push_back(weights.empty() ? 1 : weights[size_t(first + g)]);
+      }
+    }
+    first += same_size;
+  }
+  const int64_t width = indexes.empty() ? 0 : *std::max_element(indexes.begin(), indexes.end()) + 1;
+  Value *y = n.broadcast(n.scalar(DType::f32, 0), {batch, width});
+  if (!parts.empty()) {
+    const auto grams = int64_t(columns.size());
+    Value *occurrences = n.concat(std::move(parts), 1);
+    if (mode == "idf") occurrences = n.map(Fn::min, {occurrences, n.scalar(DType::f32, 1)});
+    if (mode != "tf" && !weights.empty())
+      occurrences = n.map(Fn::mul, {occurrences, n.constant(ConstantData::of_rounded(DType::f32, {grams}, factors))});
+    Value *places = n.broadcast(n.reshape(n.ints_constant(columns), {1, grams}), {batch, grams});
+    y = n.make(Op::scatter_elements, {y, places, occurrences},
+               {{"axis", int64_t{1}}, {"reduction", std::string("add")}});
+  }
+  n.result(single ? n.reshape(y, {width}) : y);
 }
 
 } // namespace cameo::frontend

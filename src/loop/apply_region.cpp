@@ -175,7 +175,7 @@ Box Lowerer::required(int32_t stage) {
 }
 
 Value Lowerer::scratch(Scalar type, int64_t elements) {
-  const int64_t bytes = (elements * bits(type) / 8 + 63) / 64 * 64;
+  const int64_t bytes = std::max<int64_t>((elements * bits(type) / 8 + 63) / 64, 1) * 64; // an empty stage has an address too
   const int64_t offset = scratch_used_;
   scratch_used_ += bytes;
   scratch_peak_ = std::max(scratch_peak_, scratch_used_);

@@ -225,17 +225,38 @@ bool Scheduler::scoped(int32_t s) {
       stack.push_back(e.source);
     });
   }
+  auto symbolic = [&](int32_t p) {
+    const Stage &st = stage(p);
+    return std::any_of(st.axes.begin(), st.axes.begin() + st.outer_rank(),
+                       [](const Axis &a) { return !a.extent.is_constant(); });
+  };
+  if (std::any_of(members.begin(), members.end(), symbolic))
+    for (int32_t p = 0; p < count(); ++p) // what another result needs as well must outlive the loops of this one
+      if (needed[p])
+        for (int32_t r : readers_[p])
+          if (r != s && !needed[r]) return false;
   const auto along = axes_along(s, needed);
+  // Whether every reader of p goes along dim d of it as s does, not in a loop of its own.
+  auto follows = [&](int32_t p, size_t d) {
+    bool all = along[p][d] >= 0;
+    for (int32_t r = p + 1; r <= s; ++r)
+      if (r == s || needed[r])
+        for_each_expr(r, [&](const Expr &e) {
+          if (e.kind != Expr::Kind::stage || e.source != p) return;
+          const Index &i = e.indices[d];
+          const bool one = i.indirect < 0 && i.axes.size() == 1;
+          all = all && one && i.axes[0].first < static_cast<int32_t>(along[r].size()) &&
+                along[r][i.axes[0].first] == along[p][d];
+        });
+    return all;
+  };
   std::vector<bool> shared(stage(s).axes.size(), false);
   std::vector<int32_t> placed;
   for (int32_t p : members) {
-    bool symbolic = false, mapped = true;
-    for (int32_t d = 0; d < stage(p).outer_rank(); ++d) {
-      if (stage(p).axes[d].extent.is_constant()) continue;
-      symbolic = true;
-      mapped &= along[p][d] >= 0;
-    }
-    if (!symbolic) continue;
+    if (!symbolic(p)) continue;
+    bool mapped = true;
+    for (int32_t d = 0; d < stage(p).outer_rank(); ++d)
+      if (!stage(p).axes[d].extent.is_constant()) mapped &= follows(p, static_cast<size_t>(d));
     if (!mapped) {
       if (stage(p).is_reduction()) return false;
       plan_.stages[p].place = Place::inlined;

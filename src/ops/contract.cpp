@@ -33,6 +33,8 @@ Inferred infer_contract(InferContext &c) {
       else if (!d.is(1) && !may_be_equal(at->second, d))
         return Inferred::wrong("extents " + at->second.str() + " and " + d.str() + " of axis '" + labels[k] + "' in " +
                                std::string(equation) + " differ");
+      else if (!d.is_constant() && !at->second.is_constant() && equation.find(labels[k], arrow) != std::string_view::npos)
+        at->second = max(at->second, d); // either may be 1
     }
   }
   Shape shape;

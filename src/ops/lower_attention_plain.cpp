@@ -87,7 +87,8 @@ private:
     const ExprId behind = l_.read(x, {batch, head, l_.offset(at, Dim(0) - past_), column}, OutOfRange::clamp);
     const ExprId before = l_.read(past, {batch, head, at, column}, OutOfRange::clamp);
     const ExprId is_past = op(Opcode::lt, l_.index_value(at), l_.dim_value(past_));
-    return l_.select(is_past, convert(l_, before, past->type().dtype(), t_), convert(l_, behind, x->type().dtype(), t_));
+    return l_.select(is_past, convert(l_, before, past->type().dtype(), t_),
+                     convert(l_, behind, x->type().dtype(), t_));
   }
 
   ExprId scaled() { return op(Opcode::mul, l_.read_stage(score_), c(node_.real("scale"))); }
@@ -118,7 +119,8 @@ private:
       also(op(Opcode::lt, l_.index_value(key), length));
     }
     if (node_.flag("causal")) {
-      const ExprId ahead = lengths_ ? op(Opcode::sub, length, l_.dim_value(q_->type().shape()[2])) : l_.dim_value(past_);
+      const ExprId ahead =
+          lengths_ ? op(Opcode::sub, length, l_.dim_value(q_->type().shape()[2])) : l_.dim_value(past_);
       also(op(Opcode::le, l_.index_value(key), op(Opcode::add, l_.index_value(rows_.dims[2]), ahead)));
     }
     if (allowed < 0) return sum;

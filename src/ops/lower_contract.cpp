@@ -61,7 +61,14 @@ Problem lower_contract(Lowering &l, const graph::Node &node) {
     std::vector<Index> indices;
     for (size_t d = 0; d < equation.operands[i].size(); ++d) {
       const char label = equation.operands[i][d];
-      indices.push_back(v->type().shape()[d].is(1) ? Index{} : loop::axis_index(axis.at(label)));
+      const graph::Dim &own = v->type().shape()[d];
+      const size_t place = equation.result.find(label);
+      Index index = own.is(1) ? Index{} : loop::axis_index(axis.at(label));
+      if (!own.is_constant() && place != std::string::npos &&
+          y->type().shape()[place] != own) // 1, or that of the result
+        index =
+            Lowering::at(l.op(Opcode::min, l.index_value(index), l.op(Opcode::sub, l.dim_value(own), l.integer(1))));
+      indices.push_back(std::move(index));
     }
     ExprId x = convert(l, l.read(v, indices), v->type().dtype(), t);
     const graph::Value *zero = node.operand(2 + i);
@@ -78,7 +85,8 @@ Problem lower_contract(Lowering &l, const graph::Node &node) {
         at.push_back(shape[d].is(1) ? Index{} : loop::axis_index(axis.at(equation.operands[i][skip + d])));
       }
     }
-    return l.op(Opcode::sub, x, convert(l, l.read(zero, at), zero->type().dtype(), t));
+    // A symbolic extent may be 1: then all rows have the one that there is.
+    return l.op(Opcode::sub, x, convert(l, l.read(zero, at, OutOfRange::clamp), zero->type().dtype(), t));
   };
   const bool two = equation.operands.size() == 2;
   ExprId body = factor(0);

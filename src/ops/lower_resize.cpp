@@ -58,7 +58,8 @@ private:
   ExprId scale(size_t k) {
     if (const auto s = known_scale(k)) return c(*s);
     if (const Value *scales = node_.operand(2))
-      return convert(l_, l_.read(scales, {Index{{}, static_cast<int64_t>(k), -1}}), scales->type().dtype(), Scalar::f64);
+      return convert(l_, l_.read(scales, {Index{{}, static_cast<int64_t>(k), -1}}), scales->type().dtype(),
+                     Scalar::f64);
     return op(Opcode::div, extent(out(k)), extent(in(k)));
   }
 
@@ -100,9 +101,7 @@ private:
     const int64_t first = static_cast<int64_t>(std::floor(-reach / s)) + 1;
     return {first, 1 - first};
   }
-  double stretch(size_t k) const {
-    return node_.flag("antialias") ? std::min(known_scale(k).value_or(1), 1.0) : 1.0;
-  }
+  double stretch(size_t k) const { return node_.flag("antialias") ? std::min(known_scale(k).value_or(1), 1.0) : 1.0; }
 
   struct Place {
     ExprId coordinate, base, ratio; ///< f64
@@ -137,7 +136,12 @@ private:
     const ExprId in_range = op(Opcode::bit_and, op(Opcode::ge, at, c(0)), op(Opcode::le, at, last));
     return l_.select(in_range, w, c(0));
   }
-  bool normalized() const { return node_.flag("exclude_outside"); }
+  // Weights sum to 1 but for those that do not count and those of a stretched kernel.
+  bool normalized() const {
+    bool any = node_.flag("exclude_outside");
+    for (size_t k = 0; k < axes_.size(); ++k) any = any || stretch(k) != 1;
+    return any;
+  }
 
   Index position(const Place &p, ExprId tap) {
     return Lowering::at(l_.kernel().cast(Opcode::fptosi, op(Opcode::add, p.base, tap), Scalar::i64));
@@ -152,7 +156,8 @@ private:
       }
     }
     const DType to = y_->type().dtype();
-    if (l_.type(value) != value_type(to)) value = cast_value(l_, value, t_ == Scalar::f64 ? DType::f64 : DType::f32, to);
+    if (l_.type(value) != value_type(to))
+      value = cast_value(l_, value, t_ == Scalar::f64 ? DType::f64 : DType::f32, to);
     l_.define_pointwise(y_, space_, value, "resize");
   }
 
@@ -161,11 +166,10 @@ private:
     std::vector<Index> at = space_.dims;
     for (size_t k = 0; k < axes_.size(); ++k) {
       const ExprId x = coordinate(k);
-      ExprId i = rounding == "floor"  ? l_.op(Opcode::floor, x)
-                 : rounding == "ceil" ? l_.op(Opcode::ceil, x)
-                 : rounding == "round_prefer_floor"
-                     ? l_.op(Opcode::ceil, op(Opcode::sub, x, c(0.5)))
-                     : l_.op(Opcode::floor, op(Opcode::add, x, c(0.5)));
+      ExprId i = rounding == "floor"                ? l_.op(Opcode::floor, x)
+                 : rounding == "ceil"               ? l_.op(Opcode::ceil, x)
+                 : rounding == "round_prefer_floor" ? l_.op(Opcode::ceil, op(Opcode::sub, x, c(0.5)))
+                                                    : l_.op(Opcode::floor, op(Opcode::add, x, c(0.5)));
       at[axis(k)] = Lowering::at(l_.kernel().cast(Opcode::fptosi, i, Scalar::i64));
     }
     define(l_.read(x_, at, OutOfRange::clamp));
@@ -194,8 +198,10 @@ private:
       if (normalized()) total = total < 0 ? w : op(Opcode::add, total, w);
       more = false;
       for (size_t k = axes_.size(); k-- > 0 && !more;) {
-        if (++tap[k] <= taps(k).second) more = true;
-        else tap[k] = taps(k).first;
+        if (++tap[k] <= taps(k).second)
+          more = true;
+        else
+          tap[k] = taps(k).first;
       }
     }
     define(normalized() ? op(Opcode::div, sum, convert(l_, total, DType::f64, t_)) : sum);

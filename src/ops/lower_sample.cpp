@@ -60,8 +60,10 @@ ExprId interpolate(Coordinates &at, const std::vector<ExprId> &ratios, bool cubi
     sum = sum < 0 ? term : at.add(sum, term);
     more = false;
     for (size_t d = taps.size(); d-- > 0 && !more;) {
-      if (++taps[d] <= last) more = true;
-      else taps[d] = first;
+      if (++taps[d] <= last)
+        more = true;
+      else
+        taps[d] = first;
     }
   }
   return sum;
@@ -181,8 +183,7 @@ public:
         scale_(node.real("spatial_scale")) {}
 
   Problem run() {
-    if (!is_float(x_->type().dtype()))
-      return "roi_pool of " + std::string(name(x_->type().dtype())) + " has no kernel";
+    if (!is_float(x_->type().dtype())) return "roi_pool of " + std::string(name(x_->type().dtype())) + " has no kernel";
     if (!is_float(rois_->type().dtype())) return "roi_pool with regions that are not floats has no kernel";
     if (mode_ == "quantized_max") return bins();
     if (ratio_ > 0) return samples();
@@ -263,8 +264,8 @@ private:
     ExprId value = -1;
     for (const bool low_row : {true, false})
       for (const bool low_column : {true, false}) {
-        const ExprId a = image(r, space.dims[1], Lowering::at(low_row ? y.low : y.high),
-                               Lowering::at(low_column ? x.low : x.high));
+        const ExprId a =
+            image(r, space.dims[1], Lowering::at(low_row ? y.low : y.high), Lowering::at(low_column ? x.low : x.high));
         const ExprId w = mul(weight(low_row ? 0 : 1, y.ratio, false), weight(low_column ? 0 : 1, x.ratio, false));
         const ExprId term = mul(a, w);
         value = value < 0 ? term : op(max ? Opcode::max : Opcode::add, value, term);
@@ -316,8 +317,8 @@ private:
     inner.types = {t_};
     inner.init = {c(0)};
     const ExprId x = image(dim(0), dim(1), dim(h), dim(3));
-    inner.next = {l_.op(Opcode::muladd, l_.kernel().read_stage(rows, {dim(0), dim(2), dim(h)}), x,
-                        l_.kernel().carried(t_))};
+    inner.next = {
+        l_.op(Opcode::muladd, l_.kernel().read_stage(rows, {dim(0), dim(2), dim(h)}), x, l_.kernel().carried(t_))};
     inner.combine = Opcode::add;
     const int32_t t = l_.add_stage(std::move(inner));
     const Space space = l_.space(shape);
@@ -360,7 +361,8 @@ private:
     inner.types = {t_};
     inner.init = {lowest};
     const ExprId x = image(dim(0), dim(1), dim(h), dim(3));
-    inner.next = {op(Opcode::max, l_.kernel().carried(t_), l_.select(within(range(dim(0), dim(2), true), dim(h)), x, lowest))};
+    inner.next = {
+        op(Opcode::max, l_.kernel().carried(t_), l_.select(within(range(dim(0), dim(2), true), dim(h)), x, lowest))};
     inner.combine = Opcode::max;
     const int32_t t = l_.add_stage(std::move(inner));
     const Space space = l_.space(shape);
@@ -369,11 +371,13 @@ private:
     outer.types = {t_};
     outer.init = {lowest};
     const ExprId v = l_.kernel().read_stage(t, {dim(0), dim(1), dim(2), dim(w)});
-    outer.next = {op(Opcode::max, l_.kernel().carried(t_), l_.select(within(range(dim(0), dim(3), false), dim(w)), v, lowest))};
+    outer.next = {
+        op(Opcode::max, l_.kernel().carried(t_), l_.select(within(range(dim(0), dim(3), false), dim(w)), v, lowest))};
     outer.combine = Opcode::max;
     const int32_t best = l_.add_stage(std::move(outer));
     const Range rows = range(dim(0), dim(2), true), columns = range(dim(0), dim(3), false);
-    const ExprId empty = op(Opcode::bit_or, op(Opcode::le, rows.end, rows.begin), op(Opcode::le, columns.end, columns.begin));
+    const ExprId empty =
+        op(Opcode::bit_or, op(Opcode::le, rows.end, rows.begin), op(Opcode::le, columns.end, columns.begin));
     define(space, l_.select(empty, c(0), l_.read_stage(best)));
     return {};
   }
@@ -398,8 +402,10 @@ public:
     const int64_t groups = node_.integer("group"), offset_groups = node_.integer("offset_group");
     for (size_t d = 2; d < ws.size(); ++d)
       if (!ws[d].is_constant()) return "deform_conv with a kernel of symbolic extents has no kernel";
-    if (!xs[1].is_constant() || !ys[1].is_constant()) return "deform_conv with a symbolic number of channels has no kernel";
-    if (xs[1].value() % offset_groups != 0) return "deform_conv whose offset groups do not divide the channels has no kernel";
+    if (!xs[1].is_constant() || !ys[1].is_constant())
+      return "deform_conv with a symbolic number of channels has no kernel";
+    if (xs[1].value() % offset_groups != 0)
+      return "deform_conv whose offset groups do not divide the channels has no kernel";
     const size_t rank = ws.size() - 2;
 
     // sampled[n, c, k..., o...]
@@ -418,7 +424,8 @@ public:
     const int64_t each = xs[1].value() / offset_groups;
     Index group; // of offsets
     if (offset_groups > 1)
-      group = Lowering::at(each == 1 ? l_.index_value(space.dims[1]) : op(Opcode::udiv, l_.index_value(space.dims[1]), l_.integer(each)));
+      group = Lowering::at(each == 1 ? l_.index_value(space.dims[1])
+                                     : op(Opcode::udiv, l_.index_value(space.dims[1]), l_.integer(each)));
     auto at = [&](const Value *v, int64_t per_tap, int64_t part) { // element of offset or mask
       Index channel = scaled(flat, per_tap);
       channel.constant += part;
@@ -431,7 +438,8 @@ public:
     std::vector<ExprId> base, ratio;
     for (size_t d = 0; d < rank; ++d) {
       const Index centre = window_.coordinate(l_, d, out(d), tap(d));
-      const ExprId x = add(from_integer(l_.index_value(centre)), at(offset_, static_cast<int64_t>(rank), static_cast<int64_t>(d)));
+      const ExprId x =
+          add(from_integer(l_.index_value(centre)), at(offset_, static_cast<int64_t>(rank), static_cast<int64_t>(d)));
       const ExprId low = l_.op(Opcode::floor, x);
       base.push_back(to_integer(low));
       ratio.push_back(sub(x, low));
@@ -473,7 +481,10 @@ public:
     if (value_type(y_->type().dtype()) == t_)
       l_.define(y_, number, 0, result);
     else
-      l_.define_pointwise(y_, result, cast_value(l_, l_.read_stage(number), t_ == Scalar::f64 ? DType::f64 : DType::f32, y_->type().dtype()), "cast");
+      l_.define_pointwise(
+          y_, result,
+          cast_value(l_, l_.read_stage(number), t_ == Scalar::f64 ? DType::f64 : DType::f32, y_->type().dtype()),
+          "cast");
     return {};
   }
 

@@ -9,7 +9,9 @@ namespace {
 using graph::Dim;
 using graph::Value;
 
-ExprId cast_from(Lowering &l, ExprId value, DType from, DType to) { return from == to ? value : cast_value(l, value, from, to); }
+ExprId cast_from(Lowering &l, ExprId value, DType from, DType to) {
+  return from == to ? value : cast_value(l, value, from, to);
+}
 
 } // namespace
 
@@ -33,7 +35,8 @@ Problem lower_dft(Lowering &l, const graph::Node &node) {
 
   const Space circle = l.space({length});
   loop::Stage table = l.stage(circle, "table");
-  const ExprId angle = l.op(Opcode::mul, real(k.axis_value(0)), l.op(Opcode::div, c(2 * M_PI), real(l.dim_value(length))));
+  const ExprId angle =
+      l.op(Opcode::mul, real(k.axis_value(0)), l.op(Opcode::div, c(2 * M_PI), real(l.dim_value(length))));
   table.types = {t, t};
   table.next = {l.op(Opcode::cos, angle), l.op(Opcode::sin, angle)};
   const int32_t turns = l.add_stage(std::move(table));
@@ -44,7 +47,8 @@ Problem lower_dft(Lowering &l, const graph::Node &node) {
   loop::Stage stage = l.stage(space, "sum");
   const int32_t j = Lowering::add_reduction(stage, "j", l.extent(length));
   const ExprId position = k.axis_value(j);
-  const ExprId turn = l.op(Opcode::urem, l.op(Opcode::mul, position, l.index_value(space.dims[axis])), l.dim_value(length));
+  const ExprId turn =
+      l.op(Opcode::urem, l.op(Opcode::mul, position, l.index_value(space.dims[axis])), l.dim_value(length));
   const ExprId cosine = k.read_stage(turns, {Lowering::at(turn)}, 0);
   ExprId sine = k.read_stage(turns, {Lowering::at(turn)}, 1);
   if (!inverse) sine = l.op(Opcode::neg, sine);
@@ -67,8 +71,9 @@ Problem lower_dft(Lowering &l, const graph::Node &node) {
   auto mul = [&](ExprId a, ExprId b) { return l.op(Opcode::mul, a, b); };
   stage.types = {t, t};
   stage.init = {c(0), c(0)};
-  stage.next = {l.op(Opcode::add, k.carried(t, 0), complex ? l.op(Opcode::sub, mul(re, cosine), mul(im, sine)) : mul(re, cosine)),
-                l.op(Opcode::add, k.carried(t, 1), complex ? l.op(Opcode::add, mul(re, sine), mul(im, cosine)) : mul(re, sine))};
+  stage.next = {
+      l.op(Opcode::add, k.carried(t, 0), complex ? l.op(Opcode::sub, mul(re, cosine), mul(im, sine)) : mul(re, cosine)),
+      l.op(Opcode::add, k.carried(t, 1), complex ? l.op(Opcode::add, mul(re, sine), mul(im, cosine)) : mul(re, sine))};
   const int32_t sum = l.add_stage(std::move(stage));
 
   const Space full = l.space(y->type().shape());
@@ -128,11 +133,13 @@ Problem lower_det(Lowering &l, const graph::Node &node) {
     rest.push_back(n - p - 1);
     loop::Stage step = l.stage(l.space(rest), "left");
     const ExprId row = k.read_stage(chosen, outer.dims, 1), value = k.read_stage(chosen, outer.dims, 0);
-    const Index i = loop::axis_index(static_cast<int32_t>(batch), 1, 1), j = loop::axis_index(static_cast<int32_t>(batch) + 1, 1, 1);
+    const Index i = loop::axis_index(static_cast<int32_t>(batch), 1, 1),
+                j = loop::axis_index(static_cast<int32_t>(batch) + 1, 1, 1);
     const ExprId own = l.select(l.op(Opcode::eq, l.index_value(i), row), l.integer(0), l.index_value(i));
     const ExprId zero = l.op(Opcode::eq, value, c(0)); // a singular matrix: the column is 0 already
     const ExprId factor = l.op(Opcode::div, element(Lowering::at(own), {}), l.select(zero, c(1), value));
-    const ExprId difference = l.op(Opcode::sub, element(Lowering::at(own), j), l.op(Opcode::mul, factor, element(Lowering::at(row), j)));
+    const ExprId difference =
+        l.op(Opcode::sub, element(Lowering::at(own), j), l.op(Opcode::mul, factor, element(Lowering::at(row), j)));
     step.types = {t};
     step.next = {difference};
     left = l.add_stage(std::move(step));
