@@ -338,7 +338,8 @@ void Lowerer::before_loop(Frame &frame, size_t loop, const Range &first, bool fi
       if (box[plan.rolling_axis].extent > 0) compute_clipped(s, box);
     }
     if (sequential && first_segment && sequential_axis(s) >= 0 && (placed || s == frame.stage) && is_read(s)) {
-      if (s != frame.stage || !materialised(s)) {
+      // compute() has allocated a stage that is placed at another one; a root is allocated for each range of its outer loops.
+      if (s != frame.stage || schedule_.stages[s].place == Place::root) {
         Box box = s == frame.stage ? frame.ranges : required(s);
         box.resize(kernel_.stages[s].outer_rank());
         allocate(s, box);

@@ -113,9 +113,28 @@ Box Lowerer::required(int32_t stage) {
   Box box(rank);
   std::vector<bool> known(rank, false);
   resolving_.push_back(stage);
-  for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader) {
-    if (std::find(resolving_.begin(), resolving_.end(), reader) != resolving_.end() && !active_frame(reader)) continue;
-    if (reader == stage) continue;
+  auto need = [&](int32_t d, const Range &range) {
+    if (known[d])
+      join(box[d], range);
+    else
+      box[d] = range;
+    known[d] = true;
+  };
+  // A step reads the state before it (from a stage listed earlier) where the step itself is, and all of it along what it sums over.
+  auto read_by_next_step = [&](int32_t reader) {
+    const Box full = full_box(reader);
+    visit_reads(reader, stage, [&](const Expr &e) {
+      for (int32_t d = 0; d < rank; ++d) {
+        const Index &index = e.indices[d];
+        const bool summed =
+            index.indirect < 0 && std::all_of(index.axes.begin(), index.axes.end(), [&](const auto &term) {
+              return kernel_.stages[reader].axes[term.first].kind == AxisKind::reduction;
+            });
+        if (summed && s.axes[d].kind != AxisKind::sequential) need(d, index_range(index, full));
+      }
+    });
+  };
+  auto read_by = [&](int32_t reader) {
     std::optional<Box> ranges;
     visit_reads(reader, stage, [&](const Expr &e) {
       if (!ranges) {
@@ -132,18 +151,28 @@ Box Lowerer::required(int32_t stage) {
       for (int32_t d = 0; d < rank; ++d) {
         const Index &index = e.indices[d];
         if (s.axes[d].kind == AxisKind::sequential && index.axes.size() == 1 && index.constant < 0) continue;
-        Range range;
-        if (index.indirect >= 0)
-          range = full_box(stage)[d];
-        else
-          range = index_range(index, *ranges);
-        if (known[d])
-          join(box[d], range);
-        else
-          box[d] = range;
-        known[d] = true;
+        need(d, index.indirect >= 0 ? full_box(stage)[d] : index_range(index, *ranges));
       }
     });
+  };
+  auto resolvable = [&](int32_t reader) {
+    return reader != stage &&
+           (active_frame(reader) || std::find(resolving_.begin(), resolving_.end(), reader) == resolving_.end());
+  };
+  const auto count = static_cast<int32_t>(kernel_.stages.size());
+  for (int32_t reader = 0; reader < count; ++reader) {
+    if (!resolvable(reader)) continue;
+    if (reader < stage && !active_frame(reader))
+      read_by_next_step(reader);
+    else
+      read_by(reader);
+  }
+  // A state that nothing but the next step reads is needed where that is computed.
+  auto settled = [&](int32_t d) { return known[d] || s.axes[d].kind == AxisKind::sequential; };
+  for (int32_t reader = 0; reader < stage; ++reader) {
+    bool all = true;
+    for (int32_t d = 0; d < rank; ++d) all &= settled(d);
+    if (!all && resolvable(reader) && !active_frame(reader)) read_by(reader);
   }
   resolving_.pop_back();
   for (int32_t d = 0; d < rank; ++d) {

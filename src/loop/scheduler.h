@@ -1,11 +1,13 @@
-// The analytical scheduler: what default_schedule.cpp describes, as one class in three files,
+// The analytical scheduler: what default_schedule.cpp describes, as one class in four files,
 //   scheduler.h               what a kernel's stages read and along which axes they move
 //   schedule_contraction.cpp  register tiles and packed constants
 //   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size
 //   schedule_blocks.cpp       several states that advance over blocks
+//   schedule_sequence.cpp     recurrent layers
 #pragma once
 
 #include "blocks.h"
+#include "recurrence.h"
 
 #include "cameo/loop/apply.h"
 
@@ -40,8 +42,15 @@ public:
     for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
     if (blocks()) return std::move(plan_);
     inline_cheap_stages();
+    std::vector<bool> done(k_.stages.size(), false);
+    for (int32_t s = 0; s < count(); ++s)
+      if (const std::optional<Recurrence> r = find_recurrence(k_, s)) {
+        steps(*r);
+        done[s] = true;
+        if (r->reader >= 0) done[r->reader] = true;
+      }
     for (int32_t s = count() - 1; s >= 0; --s)
-      if (is_root(s)) root(s);
+      if (is_root(s) && !done[s]) root(s);
     return std::move(plan_);
   }
 
@@ -328,6 +337,12 @@ private:
   void block_rows(int32_t s, const Blocks &b, int32_t lane, int64_t vectors);
 
   void block_single(int32_t s, const Blocks &b);
+
+  void steps(const Recurrence &r);
+
+  void step_sum(int32_t p, const Recurrence &r, int64_t rows);
+
+  void step_values(int32_t p, int32_t columns, std::vector<LoopSpec> loops);
 
   const Kernel &k_;
   std::vector<Binding> &bindings_;
