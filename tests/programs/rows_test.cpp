@@ -99,6 +99,19 @@ TEST(Rows, Softmax) {
               1e-5);
 }
 
+TEST(Rows, SoftmaxAlongASymbolicAxis) {
+  const Values x = some(5 * 6, 4);
+  Values want(30);
+  for (size_t c = 0; c < 6; ++c) {
+    Values column;
+    for (size_t r = 0; r < 5; ++r) column.push_back(x[r * 6 + c]);
+    column = softmax(column);
+    for (size_t r = 0; r < 5; ++r) want[r * 6 + c] = column[r];
+  }
+  check_graph(graph_text("%x: f32[n, 2, 3]", "    %y = softmax %x {axis = 0, log = false} : f32[n, 2, 3]"), {x}, {want},
+              1e-6, {5});
+}
+
 TEST(Rows, LayerNormalisation) {
   const Values x = some(6 * 37, 1), scale = some(37, 2), bias = some(37, 3);
   const Values want = rows(x, 37, [&](Values v) {
