@@ -44,7 +44,12 @@ void import_reduce(NodeImport &n) {
     none = axes.empty() && n.integer("noop_with_empty_axes", 0) != 0;
   }
   if (n.failed()) return;
-  if (none) return n.result(x);
+  if (none) { // each element is reduced alone: l1 is its magnitude
+    Shape shape = x->type().shape();
+    shape.push_back(1);
+    const int64_t last = x->type().rank();
+    return n.result(n.reduce(std::string(row->fn), n.reshape(x, std::move(shape)), {last}, false));
+  }
   const int64_t rank = x->type().rank();
   if (axes.empty()) {
     axes.resize(size_t(rank));
