@@ -69,6 +69,8 @@ LowerFunction function_of(Op op) {
   case Op::iota:
   case Op::range:
     return lower_source;
+  case Op::rnn:
+    return lower_rnn;
   default:
     return nullptr;
   }

@@ -298,6 +298,12 @@ private:
 
 } // namespace
 
+std::optional<ExprId> elementwise(Lowering &l, Fn fn, DType dtype, const std::vector<ExprId> &args, double alpha,
+                                  double beta) {
+  const ExprId value = Function(l, dtype, alpha, beta).apply(fn, args);
+  return value < 0 ? std::nullopt : std::optional(value);
+}
+
 Problem lower_elementwise(Lowering &l, const graph::Node &node) {
   const Fn fn = node.fn();
   const graph::Value *result = node.result();

@@ -132,6 +132,9 @@ Scalar value_type(DType dtype); ///< compute_type, but i1 for bool
 ExprId convert(Lowering &l, ExprId x, DType from, Scalar to);
 /// ONNX Cast: x of dtype `from` as a value of dtype `to`, rounded and wrapped as storing it would do.
 ExprId cast_value(Lowering &l, ExprId x, DType from, DType to);
+/// The function of arguments in the compute type of `dtype`; nullopt: the dtype has no such function.
+std::optional<ExprId> elementwise(Lowering &l, graph::Fn fn, DType dtype, const std::vector<ExprId> &args, double alpha,
+                                  double beta);
 
 // One function per op family; each adds the stages of a node.
 Problem lower_elementwise(Lowering &l, const graph::Node &node);
@@ -155,5 +158,6 @@ Problem lower_dft(Lowering &l, const graph::Node &node);
 Problem lower_det(Lowering &l, const graph::Node &node);
 Problem lower_source(Lowering &l, const graph::Node &node);
 Problem lower_extents(Lowering &l, const graph::Node &node);
+Problem lower_rnn(Lowering &l, const graph::Node &node);
 
 } // namespace cameo::ops

@@ -51,44 +51,55 @@ Inferred infer_attention(InferContext &c) {
   return types;
 }
 
-// x: [seq, batch, input], w: [dirs, gates * hidden, input], r: [dirs, gates * hidden, hidden], b: [dirs, 2 * gates * hidden].
+// xw: [seq, batch, gates * hidden], r: [hidden, gates * hidden] (of a gru 2 * hidden columns, the third gate's are rc).
 Inferred infer_rnn(InferContext &c) {
-  const Type &x = c.type(0), &w = c.type(1), &r = c.type(2);
-  for (size_t i = 0; i < 3; ++i)
-    if (!c.type(i).is_ranked())
-      return Inferred::wrong("the rank of an operand is not known");
-    else if (c.type(i).rank() != 3)
-      return Inferred::wrong("x, w and r must have rank 3");
+  const Type &xw = c.type(0), &r = c.type(1);
+  for (size_t i = 0; i < c.operands(); ++i)
+    if (c.operand(i) && !c.type(i).is_ranked()) return Inferred::wrong("the rank of an operand is not known");
+  if (xw.rank() != 3 || r.rank() != 2) return Inferred::wrong("xw must have rank 3 and r rank 2");
   const std::string_view kind = c.word("kind");
-  const int64_t gates = kind == "lstm" ? 4 : kind == "gru" ? 3 : 1, hidden = c.integer("hidden");
-  const int64_t directions = c.word("direction") == "bidirectional" ? 2 : 1;
-  if (hidden < 1 || hidden > INT32_MAX) return Inferred::wrong("hidden size " + std::to_string(hidden));
-  const Dim batch = x.dim(1);
+  const bool gru = kind == "gru", lstm = kind == "lstm";
+  if (!r.dim(0).is_constant() || r.dim(0).value() < 1) return Inferred::wrong("r has shape " + shape_text(r.shape()));
+  const int64_t hidden = r.dim(0).value();
+  const Dim batch = xw.dim(1);
+  if (gru != (c.operand(2) != nullptr)) return Inferred::wrong("a gru, and nothing else, has a candidate's r");
+  if (c.operand(3) && !(gru && c.flag("linear_before_reset")))
+    return Inferred::wrong("a bias inside of the reset product needs linear_before_reset");
+  if ((c.operand(6) || c.operand(7) || c.wants(2)) && !lstm) return Inferred::wrong("only an lstm has cells");
   struct Wanted {
     size_t operand;
     const char *name;
     Shape shape;
   };
-  const Wanted wanted[] = {{1, "w", {directions, gates * hidden, x.dim(2)}},
-                           {2, "r", {directions, gates * hidden, hidden}},
-                           {3, "b", {directions, 2 * gates * hidden}},
-                           {4, "sequence_lens", {batch}},
-                           {5, "initial_h", {directions, batch, hidden}},
-                           {6, "initial_c", {directions, batch, hidden}},
-                           {7, "p", {directions, 3 * hidden}}};
-  for (const Wanted &want : wanted) {
-    if (!c.operand(want.operand) || !c.type(want.operand).is_ranked()) continue;
-    const Shape &shape = c.type(want.operand).shape();
-    bool fits = shape.size() == want.shape.size();
-    for (size_t i = 0; fits && i < shape.size(); ++i) fits = may_be_equal(shape[i], want.shape[i]);
-    if (!fits)
-      return Inferred::wrong(std::string(want.name) + " has shape " + shape_text(shape) + " where " +
-                             shape_text(want.shape) + " is needed");
-  }
-  (void)w, (void)r;
-  std::vector<Type> types = {Type::tensor(x.dtype(), {x.dim(0), directions, batch, hidden})};
+  const Wanted wanted[] = {{0,
+                            "xw",
+                            {xw.dim(0), batch,
+                             (lstm  ? 4
+                              : gru ? 3
+                                    : 1) *
+                                 hidden}},
+                           {1,
+                            "r",
+                            {hidden, (lstm  ? 4
+                                      : gru ? 2
+                                            : 1) *
+                                         hidden}},
+                           {2, "rc", {hidden, hidden}},
+                           {3, "rb", {hidden}},
+                           {4, "lengths", {batch}},
+                           {5, "h0", {1, batch, hidden}},
+                           {6, "c0", {1, batch, hidden}},
+                           {7, "peepholes", {3 * hidden}}};
+  for (const Wanted &want : wanted)
+    if (c.operand(want.operand) && c.type(want.operand).shape() != want.shape)
+      return Inferred::wrong(std::string(want.name) + " has shape " + shape_text(c.type(want.operand).shape()) +
+                             " where " + shape_text(want.shape) + " is needed");
+  const auto *activations = c.get<std::vector<std::string>>("activations");
+  if (!activations || activations->size() != (lstm ? 3u : gru ? 2u : 1u))
+    return Inferred::wrong("a " + std::string(kind) + " has another number of activations");
+  std::vector<Type> types = {Type::tensor(r.dtype(), {xw.dim(0), 1, batch, hidden})};
   for (size_t i = 1; i <= 2; ++i)
-    if (c.wants(i)) types.push_back(Type::tensor(x.dtype(), {directions, batch, hidden}));
+    if (c.wants(i)) types.push_back(Type::tensor(r.dtype(), {1, batch, hidden}));
   return types;
 }
 
