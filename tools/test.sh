@@ -91,19 +91,21 @@ run_cases() {
 
 # run_scripts PRESET: the tests that CMake knows besides the areas' programs (programs that link compiled models).
 run_scripts() {
-  local log=$logs/$1-scripts.log report=$PWD/$logs/$1-scripts.xml ran f
+  local log=$logs/$1-scripts.log report=$PWD/$logs/$1-scripts.xml ran f skipped
   rm -f "$report" # the closing line of ctest differs between its versions, its report does not
   ctest --test-dir "build/$1" --exclude-regex "^($(all_areas | paste -sd'|'))\$" --timeout $time_limit --output-on-failure --output-junit "$report" >"$log" 2>&1 || true
   ran=$(sed -nE '1,9s/^.*\btests="([0-9]+)".*$/\1/p' "$report" 2>/dev/null | head -n 1)
   f=$(sed -nE '1,9s/^.*\bfailures="([0-9]+)".*$/\1/p' "$report" 2>/dev/null | head -n 1)
+  skipped=$(sed -nE '1,9s/^.*\bskipped="([0-9]+)".*$/\1/p' "$report" 2>/dev/null | head -n 1)
   if [ -n "$ran" ] && [ -n "$f" ] && [ "$ran" -gt 0 ]; then
-    passed=$((passed + ran - f)) failed=$((failed + f))
-    echo "   $1/scripts: $((ran - f)) passed, $f failed"
+    passed=$((passed + ran - f - ${skipped:-0})) failed=$((failed + f))
+    echo "   $1/scripts: $((ran - f - ${skipped:-0})) passed, $f failed"
   else
     failed=$((failed + 1))
     echo "   $1/scripts: no summary, see $log"
   fi
-  sed -nE 's/^.*Test +#[0-9]+: ([^ ]+) .*\*\*\*.*$/   failed: \1/p' "$log"
+  sed -nE '/\*\*\*Skipped/!s/^.*Test +#[0-9]+: ([^ ]+) .*\*\*\*.*$/   failed: \1/p' "$log"
+  sed -nE 's/^.*Test +#[0-9]+: ([^ ]+) .*\*\*\*Skipped.*$/   skipped: \1 (python3 has no onnx or onnxruntime)/p' "$log"
 }
 
 # The folders of tests/ that make a test program; others hold scripts and data.
