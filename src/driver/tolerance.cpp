@@ -18,6 +18,8 @@ constexpr Tolerance kBf16 = {"bf16", 2e-2, 1e-2, 0, 0, "two roundings to 8 bits;
 constexpr Tolerance kConvNet = {
     "conv net", 1e-2, 0,
     1e-4,       1e-4, "Winograd and other orders of summation differ by that much between correct engines"};
+constexpr Tolerance kRecurrent = {"recurrent", 1e-3, 1e-5, 0, 0,
+                                  "a state goes round through every step; ONNX Runtime's own bound for whole models"};
 constexpr Tolerance kFourier = {"Fourier transform",
                                 1e-3,
                                 1e-7,
@@ -40,14 +42,16 @@ constexpr Tolerance kQuantizedOutput = {"quantised output", 0, 1, 0, 2e-2, "as q
 
 ModelTraits traits_of(const frontend::Model &model) {
   ModelTraits traits;
-  int64_t convolutions = 0, quantizers = 0;
+  int64_t convolutions = 0, quantizers = 0, recurrences = 0;
   for (const auto &[op, count] : model.info.op_counts) {
     if (op == "Conv" || op == "ConvTranspose") convolutions += count;
     if (op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear")) quantizers += count;
+    recurrences += op == "LSTM" || op == "GRU" || op == "RNN" ? count : 0;
     traits.fourier |= op == "DFT" || op == "STFT";
     traits.random |= op == "Bernoulli" || op == "Multinomial" || op.starts_with("Random");
   }
   traits.conv_net = convolutions >= 2;
+  traits.recurrent = recurrences >= 2;
   traits.quantized = quantizers >= 2;
   traits.deep = quantizers >= 100;
   auto note = [&](const graph::Type &type) {
@@ -72,7 +76,10 @@ const Tolerance &tolerance_for(const ModelTraits &traits, DType output) {
   if (output == DType::bf16 || traits.bf16) return kBf16;
   if (traits.f16 && (traits.conv_net || output != DType::f16)) return kF16Inside;
   if (output == DType::f16) return kF16;
-  return traits.conv_net ? kConvNet : traits.fourier ? kFourier : kDefault;
+  return traits.conv_net    ? kConvNet
+         : traits.recurrent ? kRecurrent
+         : traits.fourier   ? kFourier
+                            : kDefault;
 }
 
 std::string text(const Tolerance &t) {

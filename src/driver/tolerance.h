@@ -17,6 +17,7 @@ struct ModelTraits {
   bool deep = false;      ///< quantised a hundred times and more
   bool f16 = false;       ///< some value is stored in f16
   bool bf16 = false;
+  bool recurrent = false; ///< several recurrent layers after each other
   bool fourier = false; ///< a Fourier transform
   bool random = false;  ///< some value is drawn
 };

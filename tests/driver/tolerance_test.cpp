@@ -83,6 +83,14 @@ TEST(Tolerance, FourierTransformsAreMeasuredAgainstTheRange) {
   EXPECT_NE(compared(floats({100.f, 2e-4f}), floats({100.f, 0.f}), transform), "same");
 }
 
+TEST(Tolerance, RecurrentNetsHaveTheBoundOfWholeModels) {
+  const Tolerance &one = tolerance_for({}, DType::f32), &several = tolerance_for({.recurrent = true}, DType::f32);
+  const Tensor state = floats({1.8e-6f, 0.5f}), noise = floats({1.5e-6f, 0.5f}), wrong = floats({3e-5f, 0.5f});
+  EXPECT_TRUE(difference(noise, state, one).has_value());
+  EXPECT_FALSE(difference(noise, state, several).has_value());
+  EXPECT_TRUE(difference(wrong, state, several).has_value());
+}
+
 TEST(Tolerance, OfRandomNumbersOnlyTypeAndShapeAreFixed) {
   const ModelTraits drawn{.random = true};
   EXPECT_EQ(compared(floats({1.f, 2.f}), floats({3.f, 4.f}), drawn), "same");
