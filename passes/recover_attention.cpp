@@ -7,7 +7,8 @@
 //   %y = contract %p, %v {equation = "abmk,abkn->abmn"}
 //
 // The equations may list their axes in any order: operands and result are transposed, which costs nothing as they are only read and
-// written with other strides. The scale may be a division, or missing, as may the mask.
+// written with other strides. The scale may be a division, or missing, as may the mask; there may be
+// several. select(c, %t, n) with a very small number n is a mask as well: 0 where c holds, n elsewhere.
 //
 // A row of scores that are all minus infinity, NaN in these steps, is 0 in attention. It refuses scores that anybody else reads, more than two axes of heads, heads whose number or size only the run knows, and dtypes
 // other than f32, f16 and bf16 (scores of half precision are then kept in f32). It expects canonical nodes.
@@ -16,6 +17,8 @@
 #include "canonicalize.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 namespace cameo::passes {
 
@@ -55,57 +58,114 @@ Value *arrange(Builder &builder, Value *x, const std::string &labels, const std:
   return builder.reshape(x, shape);
 }
 
+/// What is added to the scores: a value, or 0 where a condition holds (or does not) and a number elsewhere.
+struct Mask {
+  Value *value = nullptr;
+  bool selects = false, forbids = false; ///< `value` is a condition; it says where the number stands
+  double number = 0;
+};
+
 struct Score {
   Node *contract = nullptr;
   double scale = 1;
-  Value *mask = nullptr;
+  std::vector<Mask> masks; ///< the innermost first
 };
 
-// scale * contraction + mask, each step read by nobody else.
-std::optional<Score> score_of(Value *x) {
-  Score out;
-  auto one_of = [](Value *v, Fn fn) { return v->has_one_use() && v->producer() && v->producer()->is(fn); };
-  auto scaled = [&](Value *v) {
-    double scale = 1;
-    for (Fn fn : {Fn::mul, Fn::div})
-      if (one_of(v, fn) && uniform(v->producer()->operand(1)) && v->type() == v->producer()->operand()->type()) {
-        const double c = *uniform(v->producer()->operand(1));
-        if (fn == Fn::div && c == 0) return false;
-        scale = fn == Fn::mul ? c : 1 / c;
-        v = v->producer()->operand();
-        break;
-      }
-    Node *contract = v->has_one_use() ? producer(v, Op::contract) : nullptr;
-    if (!contract || contract->operand_count() < 2) return false;
-    out.contract = contract;
-    out.scale = scale;
-    return true;
-  };
-  if (one_of(x, Fn::add))
-    for (size_t i = 0; i < 2; ++i) {
-      Value *v = x->producer()->operand(i), *mask = x->producer()->operand(1 - i);
-      if (v->type() != x->type() || mask->type().dtype() != v->type().dtype() || !scaled(v)) continue;
-      out.mask = mask;
-      return out;
+// A number so small that a score added to it is lost, as if it had taken the score's place.
+constexpr double kForbidden = -1e9;
+
+bool one_of(const Value *v, Fn fn) { return v->has_one_use() && v->producer() && v->producer()->is(fn); }
+
+// v = scale * contraction, each step read by nobody else.
+bool scaled(Value *v, Score &out) {
+  for (Fn fn : {Fn::mul, Fn::div})
+    if (one_of(v, fn) && uniform(v->producer()->operand(1)) && v->type() == v->producer()->operand()->type()) {
+      const double c = *uniform(v->producer()->operand(1));
+      if (fn == Fn::div && c == 0) return false;
+      out.scale = fn == Fn::mul ? c : 1 / c;
+      v = v->producer()->operand();
+      break;
     }
-  if (scaled(x)) return out;
-  return std::nullopt;
+  out.contract = v->has_one_use() ? producer(v, Op::contract) : nullptr;
+  return out.contract && out.contract->operand_count() >= 2;
 }
 
-bool recover(Graph &graph, Node *node) {
+// v = scale * contraction with masks around it.
+bool find_score(Value *v, Score &out, int depth = 0) {
+  if (scaled(v, out)) return true;
+  if (depth == 4) return false;
+  if (one_of(v, Fn::add))
+    for (size_t i = 0; i < 2; ++i) {
+      Value *inner = v->producer()->operand(i), *mask = v->producer()->operand(1 - i);
+      if (inner->type() != v->type() || mask->type().dtype() != v->type().dtype() || !find_score(inner, out, depth + 1))
+        continue;
+      out.masks.push_back({mask});
+      return true;
+    }
+  if (one_of(v, Fn::select))
+    for (size_t i = 1; i < 3; ++i) { // select(allowed, score, number), select(forbidden, number, score)
+      Value *inner = v->producer()->operand(i);
+      const auto number = uniform(v->producer()->operand(3 - i));
+      if (inner->type() != v->type() || !number || !(*number <= kForbidden) || !find_score(inner, out, depth + 1))
+        continue;
+      out.masks.push_back({v->producer()->operand(0), true, i == 2, *number});
+      return true;
+    }
+  return false;
+}
+
+/// Makes each mask once: layers share theirs.
+class Masks {
+public:
+  Value *of(Builder &builder, const std::vector<Mask> &list, DType dtype) {
+    Value *sum = nullptr;
+    for (const Mask &mask : list) {
+      Value *m = mask.value;
+      if (mask.selects)
+        m = once({m, nullptr, mask.number, mask.forbids}, builder, [&] {
+          Value *zero = builder.scalar(dtype, 0), *number = builder.scalar(dtype, mask.number);
+          return builder.elementwise(Fn::select,
+                                     {mask.value, mask.forbids ? number : zero, mask.forbids ? zero : number});
+        });
+      sum = sum ? once({sum, m, 0, false}, builder, [&] { return builder.add(sum, m); }) : m;
+    }
+    return sum;
+  }
+
+private:
+  using Key = std::tuple<const Value *, const Value *, double, bool>;
+  template <class F> Value *once(const Key &key, const Builder &builder, F make) {
+    Value *&known = made_[{builder.point().region, key}];
+    if (!known) known = make();
+    return known;
+  }
+  std::map<std::pair<const Region *, Key>, Value *> made_; ///< looked up, never iterated
+};
+
+// p itself, or p of select(is_nan(p), 0, p): attention gives 0 where every key is forbidden anyway.
+Value *without_nan(Value *v) {
+  if (!one_of(v, Fn::select) || uniform(v->producer()->operand(1)) != 0) return v;
+  Value *p = v->producer()->operand(2);
+  const Value *test = v->producer()->operand(0);
+  if (!one_of(test, Fn::is_nan) || test->producer()->operand() != p || p->uses().size() != 2) return v;
+  return p;
+}
+
+bool recover(Graph &graph, Node *node, Masks &masks) {
   if (!node->is(Op::contract) || node->operand_count() < 2) return false;
-  Node *softmax = producer(node->operand(), Op::softmax);
+  Value *weights = without_nan(node->operand());
+  Node *softmax = producer(weights, Op::softmax);
   if (!softmax || !node->operand()->has_one_use() || softmax->flag("log")) return false;
-  const auto found = score_of(softmax->operand());
-  if (!found) return false;
-  const auto first = equation_of(*found->contract), second = equation_of(*node);
+  Score found;
+  if (!find_score(softmax->operand(), found)) return false;
+  const auto first = equation_of(*found.contract), second = equation_of(*node);
   if (!first || !second) return false;
-  Value *q = found->contract->operand(0), *k = found->contract->operand(1), *v = node->operand(1);
+  Value *q = found.contract->operand(0), *k = found.contract->operand(1), *v = node->operand(1);
   const DType dtype = q->type().dtype();
   for (const Value *x : {q, k, v, node->result(), softmax->result()})
     if (x->type().dtype() != dtype) return false;
   if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16) return false;
-  for (const Node *n : {found->contract, softmax, node})
+  for (const Node *n : {found.contract, softmax, node})
     if (n->has_attribute("compute") && n->dtype("compute") != DType::f32) return false;
 
   // Scores have the labels of the first equation; the second one's are translated.
@@ -153,7 +213,7 @@ bool recover(Graph &graph, Node *node) {
     return a == b;
   };
   if (!same_set(v_labels, heads + key + column) || !same_set(y_labels, heads + query + column)) return false;
-  if (found->mask && s != heads + query + key) return false;
+  if (!found.masks.empty() && s != heads + query + key) return false;
   // No operand broadcasts.
   auto extent = [](const Value *x, const std::string &labels, char c) { return x->type().shape()[labels.find(c)]; };
   for (char c : heads)
@@ -170,15 +230,15 @@ bool recover(Graph &graph, Node *node) {
   Value *q4 = arrange(builder, q, q_labels, lead + query + inner),
         *k4 = arrange(builder, k, k_labels, lead + key + inner),
         *v4 = arrange(builder, v, v_labels, lead + key + column);
-  Attributes attributes = {{"scale", found->scale}, {"causal", false}};
+  Attributes attributes = {{"scale", found.scale}, {"causal", false}};
   if (dtype != DType::f32) attributes.emplace_back("compute", DType::f32);
   std::vector<Value *> operands = {q4, k4, v4};
-  if (found->mask) operands.push_back(found->mask);
+  if (!found.masks.empty()) operands.push_back(masks.of(builder, found.masks, dtype));
   const Shape &qs = q4->type().shape();
   const Type type = Type::tensor(dtype, {qs[0], qs[1], qs[2], v4->type().shape()[3]});
   Node *attention = builder.node(Op::attention, operands, std::move(attributes), {type});
-  for (const Node *n : {static_cast<const Node *>(found->contract), static_cast<const Node *>(softmax),
-                        static_cast<const Node *>(node)})
+  for (const Node *n :
+       {static_cast<const Node *>(found.contract), static_cast<const Node *>(softmax), static_cast<const Node *>(node)})
     attention->merge_origin(*n);
   // Back to the axes of the result.
   Value *y = attention->result();
@@ -198,7 +258,8 @@ bool recover(Graph &graph, Node *node) {
 
 Result<bool> recover_attention(Graph &graph, const PassOptions &) {
   bool changed = false;
-  for (Node *node : Graph::all_nodes(graph.main().body)) changed |= recover(graph, node);
+  Masks masks;
+  for (Node *node : Graph::all_nodes(graph.main().body)) changed |= recover(graph, node, masks);
   return changed;
 }
 

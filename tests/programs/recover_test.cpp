@@ -133,4 +133,23 @@ TEST(Recover, Attention) {
                           symbols);
 }
 
+TEST(Recover, AttentionUnderAChoice) {
+  Values allowed;
+  for (int i = 0; i < 20; ++i)
+    for (int j = 0; j < 30; ++j) allowed.push_back(i == 4 || j <= i ? 1 : 0);
+  for (const char *number : {"-3.4028235e38", "-inf"})
+    check_against_absence("%q: f32[3, 20, 16], %k: f32[3, 30, 16], %v: f32[3, 30, 8], %c: bool[20, 30]",
+                          std::string("    %n = constant f32[] [") + number +
+                              "]\n"
+                              "    %z = constant f32[] [0.0]\n"
+                              "    %s = contract %q, %k {equation = \"bmk,bnk->bmn\"} : f32[3, 20, 30]\n"
+                              "    %t = select %c, %s, %n : f32[3, 20, 30]\n"
+                              "    %p = softmax %t {axis = 2, log = false} : f32[3, 20, 30]\n"
+                              "    %i = is_nan %p : bool[3, 20, 30]\n"
+                              "    %w = select %i, %z, %p : f32[3, 20, 30]\n"
+                              "    %y = contract %w, %v {equation = \"bmn,bne->bme\"} : f32[3, 20, 8]\n",
+                          "recover_attention", graph::Op::attention,
+                          {some(3 * 20 * 16, 1), some(3 * 30 * 16, 2), some(3 * 30 * 8, 3), allowed}, 1e-5);
+}
+
 } // namespace cameo::passes
