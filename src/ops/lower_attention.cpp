@@ -20,7 +20,7 @@ namespace {
 using graph::Dim;
 using graph::Value;
 
-constexpr int64_t kBlock = 64; ///< keys: scores of two vectors of queries stay in the first-level cache
+constexpr int64_t kBlock = 64;         ///< keys: scores of two vectors of queries stay in the first-level cache
 constexpr int64_t kSymbolicBlock = 32; ///< smaller, as half a block is computed in vain on average
 
 // Keys of a block: a divisor of their number where there is a good one, so that none is cut, else blocks as equal as possible.
@@ -87,7 +87,10 @@ private:
 
   // Element of what lies in `past` up to its end and in `x` from there on.
   ExprId joined(const Value *past, const Value *x, int32_t n, int32_t g, const Key &key, const Index &element) {
-    const OutOfRange rule = key.cut ? OutOfRange::clamp : OutOfRange::never;
+    // Extents that only the run can compare may differ: then nothing outside is read.
+    const bool same =
+        x->type().dim(0) == q_->type().dim(0) && x->type().dim(1).is(groups_) && (past || x->type().dim(2) == keys_);
+    const OutOfRange rule = key.cut || !same ? OutOfRange::clamp : OutOfRange::never;
     if (!past) return l_.read(x, {loop::axis_index(n), loop::axis_index(g), key.index, element}, rule);
     const ExprId at = l_.index_value(key.index), start = l_.dim_value(past_);
     const ExprId old = l_.read(past, {loop::axis_index(n), loop::axis_index(g), key.index, element}, OutOfRange::clamp);
@@ -123,11 +126,16 @@ private:
     };
     if (mask_) {
       const graph::Shape &shape = mask_->type().shape();
+      const graph::Shape whole = {q_->type().dim(0), q_->type().dim(1), q_->type().dim(2), keys_};
+      bool same = true; // or to be found out by the run: then nothing outside is read
       const std::vector<Index> full = {loop::axis_index(p.n), head(p), loop::axis_index(p.i), key.index};
       std::vector<Index> at;
-      for (size_t d = 0; d < shape.size(); ++d)
-        at.push_back(shape[d].is(1) ? Index{} : full[full.size() - shape.size() + d]);
-      const ExprId m = l_.read(mask_, at, key.cut ? OutOfRange::clamp : OutOfRange::never);
+      for (size_t d = 0; d < shape.size(); ++d) {
+        const size_t axis = full.size() - shape.size() + d;
+        at.push_back(shape[d].is(1) ? Index{} : full[axis]);
+        same &= shape[d].is(1) || shape[d] == whole[axis];
+      }
+      const ExprId m = l_.read(mask_, at, key.cut || !same ? OutOfRange::clamp : OutOfRange::never);
       if (mask_->type().dtype() == DType::boolean)
         also(m);
       else
@@ -140,7 +148,10 @@ private:
     return allowed < 0 ? score : l_.select(allowed, score, infinite());
   }
   ExprId length(const Point &p) {
-    return convert(l_, l_.read(lengths_, {loop::axis_index(p.n)}), lengths_->type().dtype(), Scalar::i64);
+    return convert(l_,
+                   l_.read(lengths_, {loop::axis_index(p.n)},
+                           lengths_->type().dim(0) == q_->type().dim(0) ? OutOfRange::never : OutOfRange::clamp),
+                   lengths_->type().dtype(), Scalar::i64);
   }
   // The key that the first query stands at.
   ExprId offset(const Point &p) {

@@ -14,8 +14,8 @@ Inferred infer_attention(InferContext &c) {
   const Type &q = c.type(0), &k = c.type(1), &v = c.type(2);
   Dim total = k.dim(2);
   if (c.operand(4)) total = c.type(4).dim(2) + total;
-  if (!may_be_equal(q.dim(0), k.dim(0)) || !may_be_equal(q.dim(3), k.dim(3)) || !may_be_equal(k.dim(1), v.dim(1)) ||
-      !may_be_equal(k.dim(2), v.dim(2)))
+  if (!may_be_equal(q.dim(0), k.dim(0)) || !may_be_equal(q.dim(0), v.dim(0)) || !may_be_equal(q.dim(3), k.dim(3)) ||
+      !may_be_equal(k.dim(1), v.dim(1)) || !may_be_equal(k.dim(2), v.dim(2)))
     return Inferred::wrong("shapes of query " + shape_text(q.shape()) + ", key " + shape_text(k.shape()) +
                            " and value " + shape_text(v.shape()) + " do not fit");
   if (q.dim(1).is_constant() && k.dim(1).is_constant() && (k.dim(1).is(0) || q.dim(1).value() % k.dim(1).value() != 0))
@@ -34,7 +34,8 @@ Inferred infer_attention(InferContext &c) {
     bool fits = t.is_ranked() && t.shape().size() == want.shape.size();
     for (size_t i = 0; fits && i < want.shape.size(); ++i) fits = may_be_equal(t.shape()[i], want.shape[i]);
     if (!fits)
-      return Inferred::wrong(std::string(want.name) + " " + t.str() + " where " + shape_text(want.shape) + " is needed");
+      return Inferred::wrong(std::string(want.name) + " " + t.str() + " where " + shape_text(want.shape) +
+                             " is needed");
   }
   if (c.operand(3)) { // broadcasts to the scores
     const Type &mask = c.type(3);

@@ -164,6 +164,20 @@ TEST(Attention, SymbolicExtents) {
   }
 }
 
+TEST(Attention, MaskWhoseExtentsOnlyTheRunKnows) {
+  const Shape s{1, 2, 2, 20, 40, 16, 16};
+  const Case c(s);
+  for (const auto &[rows, columns] : {std::pair<int64_t, int64_t>{20, 40}, {1, 40}, {20, 1}, {1, 1}}) {
+    SCOPED_TRACE(dims({rows, columns}));
+    const Values m = some(rows * columns, 5, 0.5);
+    auto at = [&, rows = rows, columns = columns](int64_t, int64_t, int64_t i, int64_t j) {
+      return m[size_t((rows > 1 ? i : 0) * columns + (columns > 1 ? j : 0))];
+    };
+    check_graph(c.text(", %m: f32[rows, columns]", ", %m"), {c.q, c.k, c.v, m}, {attend(s, c.q, c.k, c.v, 0.25, at)},
+                2e-5, {rows, columns});
+  }
+}
+
 TEST(Attention, PastKeysAndLengths) {
   const Shape s{2, 4, 2, 3, 5, 16, 16, 9};
   const Case c(s);
