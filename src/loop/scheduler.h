@@ -1,4 +1,4 @@
-// The analytical scheduler: what default_schedule.cpp describes, as one class in four files,
+// The analytical scheduler: what default_schedule.cpp describes, as one class in five files,
 //   scheduler.h               what a kernel's stages read and along which axes they move
 //   schedule_contraction.cpp  register tiles and packed constants
 //   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size

@@ -34,7 +34,7 @@ def recurrent(s, op):
     w = s.tensor(s.values([directions, gates * hidden, size], dtype, scale), constant)
     r = s.tensor(s.values([directions, gates * hidden, hidden], dtype, scale), constant)
     b = s.tensor(s.values([directions, 2 * gates * hidden], dtype, 0.3), constant) if s.chance(0.6) else ""
-    # In ONNX Runtime 1.30 a length of 0 leaves the last state undefined.
+    # After 0 steps the last state is the first one here, and 0 in ONNX Runtime 1.30; ONNX does not say.
     lengths = s.tensor(s.rng.integers(1, steps + 1, [batch]).astype(np.int32), 0.3) if s.chance(0.35) else ""
     h0 = s.tensor(s.values([directions, batch, hidden], dtype), 0.3) if s.chance(0.5) else ""
     operands = [x, w, r, b, lengths, h0]

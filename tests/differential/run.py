@@ -28,6 +28,7 @@ import shrink
 from case import Case, verdicts
 from sketch import Sketch
 
+
 def make(op, seed, number):
     sketch = Sketch(seed, number)
     generators.ALL[op](sketch)

@@ -97,15 +97,16 @@ void check_layer(const Layer &l) {
   };
   const std::string hidden = std::to_string(n), row = std::to_string(gates_of(l) * n);
   const std::string direct = std::to_string((l.kind == "gru" ? 2 : gates_of(l)) * n);
+  const std::string wide = l.dtype == "f64" ? "f64" : "f32"; // what it is computed in
   struct Operand {
     std::string name, type;
     const Values *values;
     bool constant;
   };
-  const std::vector<Operand> operands = {{"xw", "f32" + shape({seq, batch, row}), &d.xw, false},
+  const std::vector<Operand> operands = {{"xw", wide + shape({seq, batch, row}), &d.xw, false},
                                          {"r", l.dtype + shape({hidden, direct}), &d.r, l.constant},
                                          {"rc", l.dtype + shape({hidden, hidden}), &d.rc, l.constant},
-                                         {"rb", "f32" + shape({hidden}), &d.rb, l.constant},
+                                         {"rb", wide + shape({hidden}), &d.rb, l.constant},
                                          {"lengths", "i32" + shape({batch}), &d.lengths, false},
                                          {"h0", l.dtype + shape({"1", batch, hidden}), &d.h0, false},
                                          {"c0", l.dtype + shape({"1", batch, hidden}), &d.c0, false},
@@ -142,6 +143,7 @@ void check_layer(const Layer &l) {
                            (l.last ? ", " + h_type : "") + (cell ? ", " + h_type : "") + "\n    yield %y as \"y\"" +
                            (l.last ? ", %h as \"h\"" : "") + (cell ? ", %c as \"c\"" : "") + "\n  }\n}\n";
   const std::array<Values, 3> want = expected(l, d);
+  const double tolerance = l.dtype == "f64" ? 1e-12 : l.dtype == "f32" ? 2e-5 : l.dtype == "f16" ? 2e-3 : 1e-2;
   for (const bool plain : {false, true}) {
     SCOPED_TRACE((plain ? "plain: " : "default: ") + text.substr(text.find("%y")));
     graph::Graph graph = parse_graph(text);
@@ -157,8 +159,7 @@ void check_layer(const Layer &l) {
     for (size_t o = 0; o < result.outputs.size(); ++o) {
       ASSERT_EQ(result.outputs[o].size(), want[o].size());
       for (size_t i = 0; i < want[o].size(); ++i)
-        ASSERT_NEAR(result.outputs[o][i], want[o][i], l.dtype == "f32" ? 2e-5 : 4e-3)
-            << "output " << o << " element " << i;
+        ASSERT_NEAR(result.outputs[o][i], want[o][i], tolerance) << "output " << o << " element " << i;
     }
   }
 }
@@ -216,11 +217,18 @@ TEST(Recurrent, WeightsThatAreNoConstants) {
   check_layer(l);
 }
 
-TEST(Recurrent, HalfPrecision) {
-  Layer l;
-  l.dtype = "f16";
-  l.states = l.peepholes = true;
-  check_layer(l);
+TEST(Recurrent, OtherFloats) {
+  for (const char *dtype : {"f16", "bf16", "f64"})
+    for (const char *kind : {"lstm", "gru", "rnn"}) {
+      Layer l;
+      l.kind = kind;
+      l.dtype = dtype;
+      l.states = true;
+      l.peepholes = l.kind == "lstm";
+      l.reset_after = l.kind == "gru";
+      l.bias = l.reset_after;
+      check_layer(l);
+    }
 }
 
 TEST(Recurrent, MoreRowsThanStayInCache) {

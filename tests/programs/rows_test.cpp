@@ -215,6 +215,15 @@ TEST(Indexing, GatherCountsFromTheEnd) {
               {{2, 0, 5, 3}}, 0, {3});
 }
 
+TEST(Indexing, GatherOfRowsOfSymbolicLength) {
+  const Values x = some(3 * 5, 1);
+  Values want;
+  for (int64_t row : {2, 0, 1, 1})
+    for (int64_t c = 0; c < 5; ++c) want.push_back(x[size_t(row * 5 + c)]);
+  check_graph(graph_text("%x: f32[3, n], %i: i64[4]", "    %y = gather %x, %i {axis = 0} : f32[4, n]"),
+              {x, {-1, 0, 1, -2}}, {want}, 0, {5});
+}
+
 TEST(Indexing, GatherOutOfRangeIsAStatus) {
   const RunResult r =
       run_graph(parse_graph(graph_text("%x: f32[3, 2], %i: i64[2]", "%y = gather %x, %i {axis = 0} : f32[2, 2]")),
