@@ -16,6 +16,9 @@ ACTIVATIONS = {
     "Softplus": (None, None),
 }
 
+# Of gates that multiply a state: others let it grow until ONNX Runtime's Softplus is not a number.
+BOUNDED = ["Sigmoid", "Tanh", "HardSigmoid", "Softsign", "ScaledTanh"]
+
 
 def recurrent(s, op):
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
@@ -48,8 +51,9 @@ def recurrent(s, op):
     if s.chance(0.2):
         attributes["clip"] = float(s.pick([0.1, 0.5, 2.0]))
     if s.chance(0.4):
-        count = {"LSTM": 3, "GRU": 2, "RNN": 1}[op] * directions
-        names = [s.pick(sorted(ACTIVATIONS)) for _ in range(count)]
+        count = {"LSTM": 3, "GRU": 2, "RNN": 1}[op]
+        gate = BOUNDED if op != "RNN" else sorted(ACTIVATIONS)
+        names = [s.pick(gate if i % count == 0 else sorted(ACTIVATIONS)) for i in range(count * directions)]
         attributes["activations"] = names
         for i, attribute in enumerate(["activation_alpha", "activation_beta"]):
             values = [ACTIVATIONS[name][i] for name in names if ACTIVATIONS[name][i] is not None]
