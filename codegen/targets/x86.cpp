@@ -237,8 +237,41 @@ constexpr Instruction kInstructions[] = {
     {"vpdpbusd", 512, llvm::Intrinsic::x86_avx512_vpdpbusd_512},
 };
 
+// Bytes of a table in four registers: 128 of them by one permutation of bytes where the CPU has that, else the words around them, and
+// the byte by a shift.
+llvm::Value *emit_lookup256(llvm::IRBuilderBase &builder, const Target &target, std::span<llvm::Value *const> operands) {
+  if (target.vector_bits < 512 || operands.size() != 5) return nullptr;
+  llvm::Value *at = operands[4];
+  auto *bytes = llvm::FixedVectorType::get(builder.getInt8Ty(), 64);
+  auto *words = llvm::FixedVectorType::get(builder.getInt32Ty(), 16);
+  if (has(*subtarget(target.cpu, target.features), "avx512vbmi")) {
+    llvm::SmallVector<int> wide(64, -1), narrow(16);
+    for (int i = 0; i < 16; ++i) wide[size_t(i)] = narrow[size_t(i)] = i;
+    at = builder.CreateShuffleVector(at, wide);
+    auto permute = [&](size_t first) {
+      return builder.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_qi_512, {},
+                                     {operands[first], at, operands[first + 1]});
+    };
+    llvm::Value *high = builder.CreateICmpSLT(at, llvm::Constant::getNullValue(bytes));
+    return builder.CreateShuffleVector(builder.CreateSelect(high, permute(2), permute(0)), narrow);
+  }
+  at = builder.CreateZExt(at, words);
+  auto number = [&](uint64_t n) { return llvm::ConstantInt::get(words, n); };
+  llvm::Value *word = builder.CreateLShr(at, number(2));
+  auto permute = [&](size_t first) {
+    return builder.CreateIntrinsic(
+        llvm::Intrinsic::x86_avx512_vpermi2var_d_512, {},
+        {builder.CreateBitCast(operands[first], words), word, builder.CreateBitCast(operands[first + 1], words)});
+  };
+  llvm::Value *high = builder.CreateICmpUGE(at, number(128));
+  llvm::Value *found = builder.CreateSelect(high, permute(2), permute(0));
+  found = builder.CreateLShr(found, builder.CreateShl(builder.CreateAnd(at, number(3)), number(3)));
+  return builder.CreateTrunc(found, llvm::FixedVectorType::get(builder.getInt8Ty(), 16));
+}
+
 llvm::Value *emit_instruction(llvm::IRBuilderBase &builder, const Target &target, std::string_view instruction,
                               std::span<llvm::Value *const> operands) {
+  if (instruction == "lookup256") return emit_lookup256(builder, target, operands);
   if (!target.dot_u8s8 || operands.size() != 3) return nullptr;
   llvm::Type *type = operands[0]->getType();
   for (const Instruction &row : kInstructions)

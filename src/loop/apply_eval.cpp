@@ -415,6 +415,7 @@ void Lowerer::store_packed(Value value, Value buffer, const Affine &address, DTy
 }
 
 Value Lowerer::read_buffer(const Expr &e, Context &context) {
+  if (Value v = look_up(e, context); v.valid()) return v;
   const KernelBuffer &buffer = kernel_.buffers[e.source];
   const Binding &binding = bindings_[e.source];
   std::vector<LaneIndex> coordinates;
@@ -424,19 +425,31 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   if (e.rule != OutOfRange::never) {
     const bool halo_serves = e.rule == OutOfRange::fill && !binding.halo.empty() && binding.halo_value == e.real;
     std::vector<Range> domain;
+    std::vector<LaneIndex> guarded;
+    std::vector<size_t> dims;
     for (size_t d = 0; d < buffer.dims.size(); ++d) {
       Range r;
-      if (buffer.dims[d].is_constant())
+      if (buffer.dims[d].is_constant()) {
         r.extent = buffer.dims[d].value;
-      else
+      } else {
+        // An axis that runs over the dim stays inside; only a vector may reach over its end.
+        const Index &index = e.indices[d];
+        if (index.indirect < 0 && index.constant == 0 && index.axes.size() == 1 && index.axes[0].second == 1 &&
+            index.axes[0].first != context.point.vector_axis &&
+            kernel_.stages[context.stage].axes[index.axes[0].first].extent == buffer.dims[d])
+          continue;
         r.symbolic = symbols_[buffer.dims[d].symbol];
+      }
       if (halo_serves && !r.symbolic.valid()) {
         r.base += Affine(-binding.halo[d].first);
         r.extent += binding.halo[d].first + binding.halo[d].second;
       }
       domain.push_back(r);
+      guarded.push_back(coordinates[d]);
+      dims.push_back(d);
     }
-    inside = guard(e, coordinates, domain, context.point);
+    inside = guard(e, guarded, domain, context.point);
+    for (size_t i = 0; i < dims.size(); ++i) coordinates[dims[i]] = guarded[i];
     if (e.rule == OutOfRange::fail && inside.valid()) {
       Value all = inside;
       if (b_.type(all).lanes > 1) { // every lane must be inside, of those that exist

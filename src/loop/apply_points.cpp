@@ -36,13 +36,14 @@ std::vector<Point> Lowerer::box_points(const Frame &frame, bool reduction) {
     const Range &range = frame.ranges[a];
     CAMEO_CHECK(!range.symbolic.valid(), "stage " + s.name + ": axis " + s.axes[a].name + " needs a loop");
     const bool vector = a == plan.vector_axis && plan.lanes > 1;
-    const int64_t step = vector ? plan.lanes : plan.dot && reduction && a == last - 1 ? 4 : 1;
-    CAMEO_CHECK(!(step == 4 && !vector) || range.extent % 4 == 0, "a dot product takes 4 at a time");
+    const bool dot = !vector && plan.dot && reduction && a == last - 1;
+    const int64_t step = vector ? plan.lanes : dot ? 4 : 1;
     std::vector<Point> next;
     for (const Point &p : points)
       for (int64_t i = 0; i < range.extent; i += step) {
         Point q = p;
         q.index.push_back(range.base + Affine(i));
+        if (dot) q.group = std::min<int64_t>(4, range.extent - i);
         if (vector) {
           q.vector_axis = a;
           q.lanes = plan.lanes;
@@ -130,6 +131,7 @@ Lowerer::Values Lowerer::reduce_points(Frame &frame, Values values, const std::v
     for (size_t i = 0; i < outer.size(); ++i) {
       Point point = outer[i];
       point.index.insert(point.index.end(), inner[u].index.begin(), inner[u].index.end());
+      point.group = inner[u].group;
       if (inner[u].vector_axis >= 0) {
         point.vector_axis = inner[u].vector_axis;
         point.lanes = inner[u].lanes;
@@ -228,7 +230,7 @@ Lowerer::Values Lowerer::load_state(int32_t stage, const Point &point) {
 
 // acc + u8 * s8 summed over 4 neighbours of the reduction axis by one instruction. The update must be
 // add(carried, mul(extend(a), extend(w))) where a is u8 and the same for all lanes, and w is s8 with its 4 neighbours and the lanes
-// contiguous in memory.
+// contiguous in memory. Of a last group of fewer, only those of a that exist are read; the others count as 0.
 Value Lowerer::dot_update(const Frame &frame, const Point &point, Value accumulator) {
   const Stage &s = kernel_.stages[frame.stage];
   auto argument = [&](ExprId id, size_t i) { return kernel_.exprs[id].args.at(i); };
@@ -264,7 +266,7 @@ Value Lowerer::dot_update(const Frame &frame, const Point &point, Value accumula
     CAMEO_CHECK(at.step == (i == 0 ? 0 : 4), "a dot product needs lanes of 4 contiguous elements");
     Point bytes = point;
     bytes.lanes = 4 * (i == 0 ? 1 : point.lanes);
-    bytes.active = {};
+    bytes.active = i == 0 && point.group < 4 ? integer(kIndex, point.group) : Value{};
     const Place_ run{at.address, 1, {}};
     Value v = load_lanes(buffers_[e.source], Scalar::i8, run, bytes, -1, i == 0 ? 1 : 4);
     const Type word{Scalar::i32, i == 0 ? 1 : point.lanes, false};

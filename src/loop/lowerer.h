@@ -32,6 +32,7 @@ struct Point {
   int32_t vector_axis = -1;
   int32_t lanes = 1;
   Value active; ///< when valid: only that many lanes exist (i64)
+  int64_t group = 4; ///< of a dot product: that many of 4 neighbours exist
 };
 
 /// Where the values of a stage are between their definition and their last use.
@@ -180,6 +181,7 @@ private:
   Values reduce_points(Frame &frame, Values values, const std::vector<Point> &outer);
   std::vector<Point> box_points(const Frame &frame, bool reduction);
   Value join_partials(const Stage &stage, Values values, Value initial);
+  Value look_up(const Expr &e, Context &context);
   Value dot_update(const Frame &frame, const Point &point, Value accumulator);
   Values load_state(int32_t stage, const Point &point);
   void define(int32_t stage, const Point &point, const Values &values);

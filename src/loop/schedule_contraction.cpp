@@ -11,8 +11,14 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
                                      int32_t lanes, int64_t steps) const {
   Tile best;
   const int64_t registers = t_.vector_registers;
+  // Tiles of an axis of unknown extent need code for every remainder: where another axis is long enough, that one is taken.
+  bool long_enough = false;
+  for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
+    long_enough |= a != n && out.axes[a].extent.is_constant() && out.axes[a].extent.value >= 4 &&
+                   std::any_of(reads.begin(), reads.end(), [&](const ReadInfo &r) { return moves_with(r, a); });
   for (int32_t m = static_cast<int32_t>(out.axes.size()) - 1; m >= -1; --m) {
     if (m == n || (m >= 0 && out.axes[m].kind == AxisKind::sequential)) continue;
+    if (m >= 0 && long_enough && !out.axes[m].extent.is_constant()) continue;
     const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
     if (m >= 0 && rows == 1) continue;
     for (int64_t nv = 1; nv <= 4; ++nv)
@@ -20,7 +26,7 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
         double loads = 0;
         int64_t live = mr * nv + 1;
         for (const ReadInfo &r : reads) {
-          const bool along_n = moves_with(*r.expr, n), along_m = m >= 0 && moves_with(*r.expr, m);
+          const bool along_n = moves_with(r, n), along_m = m >= 0 && moves_with(r, m);
           loads += double((along_n ? nv : 1) * (along_m ? mr : 1));
           if (along_n && !along_m) live += steps <= 9 ? nv * steps : nv;
         }
@@ -55,7 +61,7 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
   // The constant that is walked along n with the reduction, and shared along m: it gets packed by panels.
   const ReadInfo *weight = nullptr;
   for (const ReadInfo &r : reads)
-    if (r.constant_buffer && moves_with(*r.expr, n)) weight = &r;
+    if (r.direct && r.constant_buffer && moves_with(r, n)) weight = &r;
   int64_t steps = 1;
   for (const Axis &axis : acc.axes)
     if (axis.kind == AxisKind::reduction) steps *= extent(axis);
@@ -65,7 +71,6 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
   const bool depthwise = std::any_of(reads.begin(), reads.end(),
                                      [&](const ReadInfo &r) { return !r.constant_buffer && r.coefficient[n] == 1; });
   const int64_t panel = tile.nv * lanes;
-  const bool dot = weight && !depthwise && is_dot(sum, *weight->expr);
   StageSchedule &root = plan_.stages[s], &inner = plan_.stages[sum];
   root.loops.clear();
   inner.loops.clear();
@@ -94,7 +99,6 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
       if (!listed[d]) front.emplace_back(static_cast<int32_t>(d), 1);
     order.insert(order.begin(), front.begin(), front.end());
     order.emplace_back(dim, panel);
-    if (dot) order.emplace_back(weight_dim(*weight->expr, static_cast<int32_t>(acc.axes.size()) - 1), 4);
     const bool plain_dim =
         weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
     if (plain_dim) {
@@ -137,13 +141,6 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
     LoopSpec l;
     l.axis = static_cast<int32_t>(a);
     const int64_t e = extent(acc.axes[a]);
-    if (dot && a + 1 == acc.axes.size()) {
-      l.tile = 4 * divisor_at_most(e / 4, 4);
-      l.balanced = false;
-      unrolled = 2;
-      reduction.push_back(l);
-      continue;
-    }
     const int64_t limit = depthwise ? 32 : a + 1 == acc.axes.size() ? 4 : 1;
     if (acc.axes[a].extent.is_constant() && e * unrolled <= limit) {
       unrolled *= e;
@@ -157,7 +154,6 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
     reduction.push_back(l);
   }
   inner.loops.insert(inner.loops.end(), reduction.rbegin(), reduction.rend());
-  inner.dot = dot;
   if (panels_outside && panel_elements > 0) {
     inner.prefetch_buffer = weight->expr->source;
     inner.prefetch_loop_stage = s;
@@ -165,34 +161,6 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
     inner.prefetch_panel = panel_elements;
   }
   return true;
-}
-
-// carried + zext(u8) * sext(s8) with the signed operand in `weight`, 4 steps of the innermost reduction axis at a time.
-bool Scheduler::is_dot(int32_t sum, const Expr &weight) const {
-  const Stage &acc = stage(sum);
-  const Axis &innermost = acc.axes.back();
-  if (!t_.dot_u8s8 || acc.types[0] != Scalar::i32 || !innermost.extent.is_constant() || innermost.extent.value % 4 != 0)
-    return false;
-  const int32_t dim = weight_dim(weight, static_cast<int32_t>(acc.axes.size()) - 1);
-  if (dim < 0 || weight.indices[dim].axes.size() != 1 || weight.indices[dim].axes[0].second != 1) return false;
-  const Expr &next = k_.exprs[acc.next[0]];
-  if (next.kind != Expr::Kind::op || next.op != Opcode::add || k_.exprs[next.args[0]].kind != Expr::Kind::carried)
-    return false;
-  const Expr &product = k_.exprs[next.args[1]];
-  if (product.kind != Expr::Kind::op || product.op != Opcode::mul) return false;
-  const Expr *unsigned_read = nullptr, *signed_read = nullptr;
-  for (ExprId id : product.args) {
-    const Expr &e = k_.exprs[id];
-    if (e.kind != Expr::Kind::op || k_.exprs[e.args[0]].kind != Expr::Kind::buffer ||
-        k_.exprs[e.args[0]].type != Scalar::i8)
-      return false;
-    if (k_.exprs[e.args[0]].rule != OutOfRange::never) return false;
-    (e.op == Opcode::zext ? unsigned_read : signed_read) = &k_.exprs[e.args[0]];
-    if (e.op != Opcode::zext && e.op != Opcode::sext) return false;
-  }
-  return unsigned_read && signed_read == &weight &&
-         step_of(unsigned_read->indices, bindings_[unsigned_read->source], static_cast<int32_t>(acc.axes.size()) - 1) ==
-             1;
 }
 
 void Scheduler::make_parallel(const Stage &out, std::vector<LoopSpec> &loops) const {

@@ -1,6 +1,7 @@
-// The analytical scheduler: what default_schedule.cpp describes, as one class in five files,
+// The analytical scheduler: what default_schedule.cpp describes, as one class in several files,
 //   scheduler.h               what a kernel's stages read and along which axes they move
 //   schedule_contraction.cpp  register tiles and packed constants
+//   schedule_dot.cpp          sums of products of bytes
 //   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size
 //   schedule_blocks.cpp       several states that advance over blocks
 //   schedule_sequence.cpp     recurrent layers
@@ -28,6 +29,7 @@ struct ReadInfo {
   std::vector<int64_t>
       coefficient; ///< per axis of the stage: elements of the buffer that one step moves (0: independent)
   bool constant_buffer = false;
+  bool direct = true; ///< not through a stage that is computed where it is read: the indices are over the stage's own axes
 };
 
 class Scheduler {
@@ -204,11 +206,13 @@ private:
       for (int32_t p = 0; p < s; ++p)
         reads_sums |= stage(p).is_reduction() && is_root(p) && stage(p).stores.empty() && !sequential(p) &&
                       std::find(readers_[p].begin(), readers_[p].end(), s) != readers_[p].end();
-      if (!reads_sums && (tile_contraction(s, s) || row_sums(s, s))) return;
+      if (!reads_sums && (dot_contraction(s, s) || tile_contraction(s, s) || row_sums(s, s))) return;
     }
     if (!stage(s).is_reduction()) {
       const Schedule before = plan_;
-      if (const int32_t sum = sum_behind(s); sum >= 0 && (tile_contraction(s, sum) || row_sums(s, sum))) return;
+      if (const int32_t sum = sum_behind(s); sum >= 0 &&
+          (dot_contraction(s, sum) || tile_contraction(s, sum) || row_sums(s, sum)))
+        return;
       plan_ = before;
       if (row_kernel(s)) return;
     }
@@ -273,6 +277,8 @@ private:
       const Expr &e = k_.exprs[stack.back()];
       stack.pop_back();
       stack.insert(stack.end(), e.args.begin(), e.args.end());
+      if (e.kind == Expr::Kind::stage && e.source != s && plan_.stages[e.source].place == Place::inlined)
+        for (ReadInfo &info : buffer_reads(e.source)) reads.push_back(composed(std::move(info), e, s));
       if (e.kind != Expr::Kind::buffer) continue;
       ReadInfo info{&e, {}, k_.buffers[e.source].role == BufferRole::constant};
       for (size_t a = 0; a < stage(s).axes.size(); ++a)
@@ -280,6 +286,21 @@ private:
       reads.push_back(std::move(info));
     }
     return reads;
+  }
+
+  // What a read of stage e.source moves when the axes of s move.
+  ReadInfo composed(ReadInfo inner, const Expr &e, int32_t s) const {
+    std::vector<int64_t> steps(stage(s).axes.size(), 0);
+    for (size_t d = 0; d < e.indices.size(); ++d)
+      for (const auto &[axis, coefficient] : e.indices[d].axes)
+        steps[axis] += coefficient * inner.coefficient[d];
+    inner.coefficient = std::move(steps);
+    inner.direct = false;
+    return inner;
+  }
+
+  static bool moves_with(const ReadInfo &read, int32_t axis) {
+    return read.direct ? moves_with(*read.expr, axis) : read.coefficient[axis] != 0;
   }
 
   struct Tile {
@@ -299,7 +320,18 @@ private:
     return -1;
   }
 
-  bool is_dot(int32_t sum, const Expr &weight) const;
+  /// The reads of a sum of products of bytes, and the dims of the signed one that the columns and the innermost reduction axis index.
+  struct Dot {
+    const Expr *unsigned_read = nullptr, *signed_read = nullptr;
+    int32_t n_dim = -1, k_dim = -1;
+  };
+  std::optional<Dot> dot_of(int32_t sum, int32_t n) const;
+
+  static int32_t plain_dim(const Expr &e, int32_t axis);
+
+  bool border_serves(const Stage &reader, const Expr &e) const;
+
+  bool dot_contraction(int32_t s, int32_t sum);
 
   static int64_t divisor_at_most(int64_t n, int64_t limit) {
     for (int64_t d = limit; d > 1; --d)

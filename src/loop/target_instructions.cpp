@@ -27,8 +27,23 @@ void vpdpbusd(std::byte *result, std::span<const std::byte *const> operands, int
   }
 }
 
+std::string lookup256_type_error(const Type &result, std::span<const Type> operands) {
+  const Type quarter{Scalar::i8, 64, false}, bytes{Scalar::i8, 16, false};
+  bool good = result == bytes && operands.size() == 5 && operands[4] == bytes &&
+              std::all_of(operands.begin(), operands.end() - 1, [&](const Type &t) { return t == quarter; });
+  return good ? "" : "lookup256 is i8x16(i8x64, i8x64, i8x64, i8x64, i8x16)";
+}
+
+void lookup256(std::byte *result, std::span<const std::byte *const> operands, int32_t lanes) {
+  for (int32_t lane = 0; lane < lanes; ++lane) {
+    const auto at = std::to_integer<size_t>(operands[4][lane]);
+    result[lane] = operands[at / 64][at % 64];
+  }
+}
+
 constexpr TargetInstruction kInstructions[] = {
     {"vpdpbusd", vpdpbusd_type_error, vpdpbusd},
+    {"lookup256", lookup256_type_error, lookup256},
 };
 
 } // namespace

@@ -374,6 +374,37 @@ TEST(EmitVectors, Vpdpbusd) {
   if (!ran) GTEST_SKIP() << "this machine has no vpdpbusd";
 }
 
+TEST(EmitVectors, Lookup256) {
+  bool ran = false;
+  for (const loop::Target &target : runnable_targets()) {
+    if (target.vector_bits < 512) continue;
+    ran = true;
+    loop::Module module;
+    Builder b(module, "f");
+    b.function().exported = true;
+    Value table = b.buffer_param("table", Scalar::i8, true), at = b.buffer_param("at", Scalar::i8, true);
+    Value out = b.buffer_param("out", Scalar::i8, false);
+    b.for_range(0, 256, 16, [&](Value i) {
+      std::vector<Value> operands;
+      for (int64_t quarter = 0; quarter < 4; ++quarter) operands.push_back(b.load(table, 64 * quarter, 64));
+      operands.push_back(b.load(at, i, 16));
+      b.store(b.target("lookup256", {Scalar::i8, 16}, operands), out, i);
+    });
+    b.finish();
+    Jit code = jit(module, target);
+    std::vector<uint8_t> values(256), places(256), got(256, 0);
+    for (size_t i = 0; i < 256; ++i) {
+      values[i] = static_cast<uint8_t>(i * 167 + 13);
+      places[i] = static_cast<uint8_t>(255 - i * 3);
+    }
+    cameo_env env{};
+    code.function<void(cameo_env *, const uint8_t *, const uint8_t *, uint8_t *)>("f")(&env, values.data(),
+                                                                                       places.data(), got.data());
+    for (size_t i = 0; i < 256; ++i) EXPECT_EQ(got[i], values[places[i]]) << target.name << " element " << i;
+  }
+  if (!ran) GTEST_SKIP() << "this machine has no vectors of 512 bits";
+}
+
 TEST(EmitValues, WhatLegalizeMustRemoveIsRefused) {
   auto targets = resolve_targets("x86-64-v2");
   auto refused = [&](const std::function<Value(Builder &, Value)> &build) {
