@@ -64,17 +64,16 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
   const Channels c = channels(l, ys, groups);
   loop::Stage stage = l.stage(c.space, "sum");
   // w: [m, c / group, k...]
-  std::vector<Index> weight{c.result}, input{c.space.dims[0]};
-  if (groups > 1 && ws[1].is(1)) { // depthwise: the group is the input's channel
-    weight.emplace_back();
-    input.push_back(c.group);
-  } else {
+  std::vector<Index> weight{c.result, {}}, input{c.space.dims[0], c.group};
+  const bool depthwise = groups > 1 && ws[1].is(1); // the group is the input's channel
+  // Dot products of bytes run along the channels, which are then innermost.
+  const bool bytes = bits(stored) == 8 && t == Scalar::i32 && !ws[1].is(1);
+  auto add_channels = [&] {
     const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(ws[1]));
-    weight.push_back(loop::axis_index(channel));
-    Index in = loop::axis_index(channel);
-    if (groups > 1) in = sum(l, scaled(c.group, ws[1].value()), in);
-    input.push_back(in);
-  }
+    weight[1] = input[1] = loop::axis_index(channel);
+    if (groups > 1) input[1] = sum(l, scaled(c.group, ws[1].value()), input[1]);
+  };
+  if (!depthwise && !bytes) add_channels();
   bool inside = true;
   for (size_t d = 0; d + 2 < ws.size(); ++d) {
     const int32_t tap = Lowering::add_reduction(stage, "k" + std::to_string(d), l.extent(ws[d + 2]));
@@ -82,6 +81,7 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
     input.push_back(window.coordinate(l, d, c.space.dims[d + 2], loop::axis_index(tap)));
     inside = inside && window.inside(d, xs[d + 2], ys[d + 2], ws[d + 2]);
   }
+  if (!depthwise && bytes) add_channels();
   if (stage.axes.size() == c.space.axes.size())
     Lowering::add_reduction(stage, "one", 1); // depthwise without spatial axes
 

@@ -43,6 +43,12 @@ ExprId wrapped(Lowering &l, const Value *indices, std::vector<Index> at, const D
   return l.select(l.op(Opcode::lt, i, l.integer(0)), l.op(Opcode::add, i, l.dim_value(extent)), i);
 }
 
+// A byte never leaves a table of 256 elements.
+bool is_table(const graph::Node &node) {
+  const Value *x = node.operand(0), *indices = node.operand(1);
+  return indices->type().dtype() == DType::u8 && x->type().shape()[static_cast<size_t>(node.integer("axis"))].is(256);
+}
+
 ExprId read_checked(Lowering &l, const Value *x, std::vector<Index> at) {
   const ExprId e = l.read(x, std::move(at), OutOfRange::fail);
   loop::Kernel &k = l.kernel();
@@ -60,7 +66,8 @@ void gather(Lowering &l, const graph::Node &node, const Space &space) {
                                  space.dims.begin() + static_cast<std::ptrdiff_t>(axis + rank));
   at.push_back(Lowering::at(wrapped(l, indices, inner, x->type().shape()[axis])));
   at.insert(at.end(), space.dims.begin() + static_cast<std::ptrdiff_t>(axis + rank), space.dims.end());
-  l.define_pointwise(node.result(), space, read_checked(l, x, std::move(at)), "gather");
+  const ExprId e = is_table(node) ? l.read(x, std::move(at)) : read_checked(l, x, std::move(at));
+  l.define_pointwise(node.result(), space, e, "gather");
 }
 
 void gather_elements(Lowering &l, const graph::Node &node, const Space &space) {
