@@ -23,7 +23,10 @@ namespace {
 
 using namespace graph;
 
-bool is_pointwise(Op op) { return op == Op::elementwise || op == Op::cast || op == Op::quantize || op == Op::dequantize; }
+bool is_pointwise(const Node &node) {
+  return node.is(Op::elementwise) || node.is(Op::cast) || node.is(Op::quantize) || node.is(Op::dequantize) ||
+         (node.is(Op::gather) && node.operand(0)->type().rank() == 1);
+}
 
 // The node that says what a group is about: the anchor of a fused node, else the node itself.
 const Node &anchor_of(const Node &node) {
@@ -31,7 +34,7 @@ const Node &anchor_of(const Node &node) {
   const Node *last = &node;
   for (const Node *inner : node.body()->nodes()) {
     last = inner;
-    if (!is_pointwise(inner->op())) return *inner;
+    if (!is_pointwise(*inner)) return *inner;
   }
   return *last;
 }
@@ -68,6 +71,8 @@ private:
     case Op::softmax:
     case Op::normalize:
       return Kind::pointwise;
+    case Op::gather:
+      return is_pointwise(anchor) ? Kind::pointwise : Kind::row_major;
     case Op::reduce:
       return anchor.flag("keepdims") ? Kind::pointwise : Kind::row_major;
     default:
@@ -105,10 +110,10 @@ private:
 
   // Whether operand i is an image like the result, not a filter.
   static bool takes_layout(const Node &anchor, const Node &node, size_t i) {
-    if (&anchor == &node) return i == 0 || anchor.is(Op::elementwise) || anchor.is(Op::concat);
+    if (&anchor == &node) return i == 0 || anchor.is(Op::elementwise) || anchor.is(Op::concat) || anchor.is(Op::gather);
     const Value *inside = node.body()->argument(i);
     for (const Use &use : inside->uses())
-      if (use.node == &anchor && use.index > 0 && !is_pointwise(anchor.op())) return false;
+      if (use.node == &anchor && use.index > 0 && !is_pointwise(anchor)) return false;
     return true;
   }
 

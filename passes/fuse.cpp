@@ -11,6 +11,8 @@
 // over the same shape, and, in front of reductions over rows, elementwise nodes that compute its operand. Every value of a group but
 // the last is used inside the group only, so nothing is computed twice and no path leads out of the group and in again.
 //
+// Integers that stand for reals are made real where they are read: a dequantize that several pointwise nodes read is copied for each.
+//
 // It refuses values that are results of the region, and nodes without a kernel. It relies on lowering (a value inside a
 // group may be read only as elementwise ops and rows read it) and expects canonical nodes.
 #include "cameo/passes/passes.h"
@@ -44,6 +46,11 @@ Role role_of(const Node &node) {
   case Op::dequantize:
   case Op::cast:
     return Role::pointwise;
+  case Op::gather: // a function of a byte, as a table
+    return node.operand(0)->constant() && node.operand(0)->type().rank() == 1 && node.operand(0)->type().dim(0).is(256) &&
+                   node.operand(1)->type().dtype() == DType::u8
+               ? Role::pointwise
+               : Role::none;
   case Op::contract:
   case Op::conv:
   case Op::conv_transpose:
@@ -69,6 +76,8 @@ public:
 
   bool run(Region *region) {
     bool changed = false;
+    for (Node *node : region->node_list())
+      if (node->is(Op::dequantize)) changed |= copy_for_readers(node);
     int32_t position = 0;
     for (Node *node : region->nodes()) {
       position_[node] = position++;
@@ -86,6 +95,22 @@ public:
   }
 
 private:
+  bool copy_for_readers(Node *dequantize) {
+    const DType from = dequantize->operand()->type().dtype();
+    if (bits(from) != 8 || is_float(from) || dequantize->operand()->constant()) return false;
+    bool changed = false;
+    for (Node *reader : dequantize->result()->users()) {
+      if (dequantize->result()->users().size() == 1) break;
+      if (reader->region() != dequantize->region() || role_of(*reader) != Role::pointwise) continue;
+      std::unordered_map<const Value *, Value *> map;
+      Value *copy = graph_.clone(*dequantize, InsertPoint::ahead_of(reader), map)->result();
+      for (size_t i = 0; i < reader->operand_count(); ++i)
+        if (reader->operand(i) == dequantize->result()) graph_.set_operand(reader, i, copy);
+      changed = true;
+    }
+    return changed;
+  }
+
   // Joins the node with the groups of operands that nobody else needs.
   void consider(Node *node) {
     const Role role = role_of(*node);

@@ -21,9 +21,15 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize, Stage::canonical,
      "rewrite nodes by local laws: identities, compositions, normal forms"},
     {"common_subexpressions", common_subexpressions, std::nullopt, "compute equal values once"},
+    // Constants are still quantised: these passes see what reals stand for.
+    {"move_quantized", move_quantized, std::nullopt, "move quantised tensors, not the reals that they stand for"},
+    {"integer_arithmetic", integer_arithmetic, std::nullopt, "recover integer sums of products from dequantised ones"},
+    {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     {"fold_constants", fold_constants, std::nullopt, "compute what depends on constants alone"},
     // Merged nodes meet in new pairs, constants make identities, and rewriting leaves producers unused.
     {"canonicalize", canonicalize, std::nullopt, "rewrite nodes by local laws: identities, compositions, normal forms"},
+    {"requantize", requantize, std::nullopt, "quantise integer sums with one multiplication"},
+    {"tabulate", tabulate, std::nullopt, "make tables of functions of one quantised tensor"},
     // What exporters took apart has kernels of its own. A step that a dead node reads as well could not be told from one that matters;
     // the steps that are left over go with the dead code below.
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},

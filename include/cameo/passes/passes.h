@@ -16,9 +16,13 @@ Result<bool> expand_unique(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_batch_norm(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_constants(graph::Graph &graph, const PassOptions &options);
 Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
+Result<bool> integer_arithmetic(graph::Graph &graph, const PassOptions &options);
+Result<bool> move_quantized(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_activation(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_attention(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_normalization(graph::Graph &graph, const PassOptions &options);
+Result<bool> requantize(graph::Graph &graph, const PassOptions &options);
 Result<bool> scan_to_loop(graph::Graph &graph, const PassOptions &options);
+Result<bool> tabulate(graph::Graph &graph, const PassOptions &options);
 
 } // namespace cameo::passes
