@@ -141,8 +141,9 @@ std::optional<Inferred> dispatch(InferContext &c) {
   case Op::string_split:
   case Op::regex_match:
   case Op::tfidf:
-  case Op::label_encode:
-  case Op::svm:
+  case Op::tree_ensemble:
+  case Op::tree_masks:
+  case Op::pairwise_coupling:
     return infer_ml(c);
   default:
     return std::nullopt;

@@ -249,7 +249,9 @@ TEST(Parse, HostileTextNeverReachesAnAssertion) {
       %t = pad %a, _, %w {mode = edge, low = [floordiv(n, 2), 0]} : f32[?0, 4]
       yield %c, %a, %t
     } from "loop"
-    %e = label_encode %x {keys = string[2] ["a", "b"], values = i4[3] [1, 2, -1], default = c64[] [(1.0, -2.0)]} : i64[n]
+    %e = constant string[2] ["a", "b"]
+    %f = constant i4[3] [1, 2, -1]
+    %g = constant c64[] [(1.0, -2.0)]
     yield %y as "y", %z as "z"
   }
   func @f() {
