@@ -96,7 +96,7 @@ Value Lowerer::apply_op(Opcode code, std::vector<Value> operands, Scalar cast_to
   const bool scalar_condition = code == Opcode::select && b_.type(operands[0]).lanes == 1;
   for (size_t i = scalar_condition ? 1 : 0; i < operands.size(); ++i) operands[i] = splat(operands[i], lanes);
   Key key{-3, static_cast<int64_t>(code), static_cast<int64_t>(cast_to)};
-  return shared(std::move(key), operands, [&]() -> Value {
+  const Value result = shared(std::move(key), operands, [&]() -> Value {
     switch (op_class(code)) {
     case OpClass::unary:
       return b_.unary(code, operands[0]);
@@ -115,6 +115,9 @@ Value Lowerer::apply_op(Opcode code, std::vector<Value> operands, Scalar cast_to
     CAMEO_CHECK(code == Opcode::select, "not a pure operation");
     return b_.select(operands[0], operands[1], operands[2]);
   });
+  if (code == Opcode::sext && cast_to == Scalar::i64 && lanes > 1 && b_.type(operands[0]).scalar == Scalar::i32)
+    narrow_[result.id] = operands[0];
+  return result;
 }
 
 Value Lowerer::eval(ExprId id, Context &context) {
@@ -294,7 +297,9 @@ Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const 
     }
     out.address += part.base * term.stride;
     out.step += part.step * term.stride;
-    if (part.extra.valid())
+    if (part.extra.valid() && term.stride == 1)
+      add_extra(part.extra);
+    else if (part.extra.valid())
       add_extra(apply_op(Opcode::mul, {part.extra, integer(kIndex.with_lanes(lanes), term.stride)}, Scalar::i64));
   }
   return out;
@@ -334,6 +339,8 @@ Value Lowerer::load_lanes(Value buffer, Scalar type, const Place_ &at, const Poi
         if (at.step != 0) {
           Value steps = b_.mul(b_.iota(vector), integer(vector, at.step));
           index = index.valid() ? b_.add(index, steps) : steps;
+        } else if (auto it = narrow_.find(index.id); it != narrow_.end()) {
+          index = it->second; // half as wide
         }
         Value mask;
         if (active.valid()) mask = b_.compare(Opcode::lt, b_.iota(vector), b_.broadcast(active, lanes));

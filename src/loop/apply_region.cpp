@@ -56,6 +56,8 @@ Range Lowerer::index_range(const Index &index, const Box &ranges) const {
       out.base += r.base;
       return out;
     }
+    if (coefficient == 1 && index.axes.size() == 1 && index.constant == 0)
+      out.limit = r.limit; // rows end where the reader's do
     out.base += (coefficient > 0 ? r.base : r.base + Affine(r.extent - 1)) * coefficient;
     out.extent += (coefficient > 0 ? coefficient : -coefficient) * (r.extent - 1);
   }
@@ -67,6 +69,7 @@ void Lowerer::join(Range &into, const Range &other) const {
     CAMEO_CHECK(into.symbolic == other.symbolic && into.base == other.base, "regions of different symbolic sizes");
     return;
   }
+  if (into.limit != other.limit) into.limit = {};
   const Affine distance = other.base - into.base;
   CAMEO_CHECK(distance.is_constant(), "regions at unrelated places");
   const int64_t low = std::min<int64_t>(0, distance.constant);

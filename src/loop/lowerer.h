@@ -210,6 +210,7 @@ private:
   std::vector<OpenLoop> open_loops_;
   std::map<uint32_t, size_t> levels_;                      ///< value -> depth of its block
   std::map<uint32_t, std::pair<int64_t, int64_t>> ranges_; ///< loop variable -> smallest and largest value
+  std::map<uint32_t, Value> narrow_;                       ///< i64 vector -> the i32 vector that it was extended from
   std::vector<std::map<Key, Value>> table_;                ///< shared values, by block depth
   std::vector<int32_t> hoisted_;                           ///< vector values hoisted into each block
   size_t barrier_ = 1;                                     ///< nothing is hoisted out of this block depth

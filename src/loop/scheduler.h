@@ -5,6 +5,7 @@
 //   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size
 //   schedule_blocks.cpp       several states that advance over blocks
 //   schedule_sequence.cpp     recurrent layers
+//   schedule_walk.cpp         reductions of which every step needs the one before
 #pragma once
 
 #include "blocks.h"
@@ -93,6 +94,14 @@ private:
                        [](const Axis &a) { return a.kind == AxisKind::sequential; });
   }
 
+  // Whether the value of the expression comes from a buffer or a stage.
+  bool reads_memory(ExprId id) const {
+    if (id < 0) return false;
+    const Expr &e = k_.exprs[id];
+    return e.kind == Expr::Kind::buffer || e.kind == Expr::Kind::stage ||
+           std::any_of(e.args.begin(), e.args.end(), [&](ExprId a) { return reads_memory(a); });
+  }
+
   // A stage that is no reduction and is read at one point per reader's point, or costs little, needs no memory.
   void inline_cheap_stages() {
     for (int32_t s = 0; s < count(); ++s) {
@@ -100,11 +109,16 @@ private:
       int operations = 0;
       for_each_expr(s, [&](const Expr &e) { operations += e.kind == Expr::Kind::op ? (is_math(e.op) ? 8 : 1) : 0; });
       int reads = 0;
-      bool in_reduction = false;
+      bool in_reduction = false, at_run = false;
       for (int32_t r : readers_[s]) {
         in_reduction |= stage(r).is_reduction();
-        for_each_expr(r, [&](const Expr &e) { reads += e.kind == Expr::Kind::stage && e.source == s; });
+        for_each_expr(r, [&](const Expr &e) {
+          if (e.kind != Expr::Kind::stage || e.source != s) return;
+          ++reads;
+          for (const Index &i : e.indices) at_run |= reads_memory(i.indirect);
+        });
       }
+      if (at_run) continue; // read where other data say: it needs memory
       if (operations <= 2 || (reads == 1 && !in_reduction)) plan_.stages[s].place = Place::inlined;
     }
   }
@@ -209,6 +223,7 @@ private:
       if (!reads_sums && (dot_contraction(s, s) || tile_contraction(s, s) || row_sums(s, s))) return;
     }
     if (!stage(s).is_reduction()) {
+      if (walk_rows(s)) return;
       const Schedule before = plan_;
       if (const int32_t sum = sum_behind(s); sum >= 0 &&
           (dot_contraction(s, sum) || tile_contraction(s, sum) || row_sums(s, sum)))
@@ -349,6 +364,10 @@ private:
   void make_parallel(const Stage &out, std::vector<LoopSpec> &loops) const;
 
   bool row_sums(int32_t s, int32_t sum);
+
+  int32_t element_lanes(int32_t s, int64_t extent) const;
+  bool walk_batch(int32_t s, int32_t sum, int32_t walk);
+  bool walk_rows(int32_t s);
 
   std::vector<std::vector<int32_t>> axes_along(int32_t s, const std::vector<bool> &needed) const;
 
