@@ -37,6 +37,7 @@ constexpr Pass kPipeline[] = {
     {"recover_activation", recover_activation, std::nullopt, "find GELU and Swish in products"},
     {"recover_attention", recover_attention, std::nullopt, "find attention in contractions and softmax"},
     {"fold_batch_norm", fold_batch_norm, std::nullopt, "fold affine maps of channels into filters"},
+    {"tree_masks", tree_masks, std::nullopt, "test all nodes of small trees instead of walking"},
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     // From here on a node is a kernel.
     {"fuse", fuse, Stage::fused, "collect nodes into groups of one kernel each"},

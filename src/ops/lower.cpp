@@ -58,6 +58,12 @@ LowerFunction function_of(Op op) {
     return lower_dft;
   case Op::det:
     return lower_det;
+  case Op::tree_ensemble:
+    return lower_trees;
+  case Op::tree_masks:
+    return lower_masks;
+  case Op::pairwise_coupling:
+    return lower_coupling;
   case Op::gather:
   case Op::gather_elements:
   case Op::gather_nd:

@@ -159,5 +159,8 @@ Problem lower_det(Lowering &l, const graph::Node &node);
 Problem lower_source(Lowering &l, const graph::Node &node);
 Problem lower_extents(Lowering &l, const graph::Node &node);
 Problem lower_rnn(Lowering &l, const graph::Node &node);
+Problem lower_trees(Lowering &l, const graph::Node &node);
+Problem lower_masks(Lowering &l, const graph::Node &node);
+Problem lower_coupling(Lowering &l, const graph::Node &node);
 
 } // namespace cameo::ops

@@ -24,5 +24,6 @@ Result<bool> recover_normalization(graph::Graph &graph, const PassOptions &optio
 Result<bool> requantize(graph::Graph &graph, const PassOptions &options);
 Result<bool> scan_to_loop(graph::Graph &graph, const PassOptions &options);
 Result<bool> tabulate(graph::Graph &graph, const PassOptions &options);
+Result<bool> tree_masks(graph::Graph &graph, const PassOptions &options);
 
 } // namespace cameo::passes
