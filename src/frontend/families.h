@@ -154,7 +154,7 @@ void import_regex_full_match(NodeImport &n);
 void import_tfidf(NodeImport &n);
 // training.cpp
 void import_optimizer(NodeImport &n);
-// ml_preprocess.cpp, ml_linear.cpp, ml_trees.cpp
+// feature.cpp, labels.cpp, linear_models.cpp, svm.cpp, trees.cpp: ai.onnx.ml
 void import_array_feature_extractor(NodeImport &n);
 void import_binarizer(NodeImport &n);
 void import_cast_map(NodeImport &n);
