@@ -34,7 +34,13 @@ Json ports_json(const std::vector<PortSpec> &ports) {
       else
         dims.push_back({{"computed", dim.text}});
     }
-    list.push_back({{"name", port.name}, {"dtype", name(port.dtype)}, {"dims", std::move(dims)}});
+    Json item = {{"name", port.name}, {"dtype", name(port.dtype)}, {"dims", std::move(dims)}};
+    if (port.labels.kind != LabelSpec::Kind::none) {
+      const char *of = port.labels.kind == LabelSpec::Kind::columns ? "columns" : "elements";
+      Json values = port.labels.strings.empty() ? Json(port.labels.integers) : Json(port.labels.strings);
+      item.push_back({"labels", {{"of", of}, {"values", std::move(values)}}});
+    }
+    list.push_back(std::move(item));
   }
   return list;
 }
@@ -228,6 +234,21 @@ DimSpec read_dim(Reader &reader, const Json &dim, size_t symbols) {
   return DimSpec::computed(reader.text(dim, "computed"));
 }
 
+LabelSpec read_labels(Reader &reader, const Json &json) {
+  LabelSpec labels;
+  const std::string of = reader.text(json, "of");
+  if (of != "columns" && of != "elements") reader.fail("labels of what is neither columns nor elements");
+  labels.kind = of == "columns" ? LabelSpec::Kind::columns : LabelSpec::Kind::elements;
+  for (const Json &item : reader.list(json, "values")) {
+    if (item.is_string())
+      labels.strings.push_back(item.get<std::string>());
+    else
+      labels.integers.push_back(reader.number_of(item, "values", INT64_MIN, INT64_MAX));
+  }
+  if (!labels.strings.empty() && !labels.integers.empty()) reader.fail("labels of two kinds");
+  return labels;
+}
+
 std::vector<PortSpec> read_ports(Reader &reader, const Json &json, const char *key, size_t symbols) {
   std::vector<PortSpec> ports;
   for (const Json &item : reader.list(json, key)) {
@@ -237,6 +258,7 @@ std::vector<PortSpec> read_ports(Reader &reader, const Json &json, const char *k
     if (!dtype) reader.fail("unknown dtype");
     port.dtype = dtype.value_or(DType::f32);
     for (const Json &dim : reader.list(item, "dims")) port.dims.push_back(read_dim(reader, dim, symbols));
+    if (item.is_object() && item.contains("labels")) port.labels = read_labels(reader, item["labels"]);
     ports.push_back(std::move(port));
     if (!reader.problem.empty()) break;
   }

@@ -92,6 +92,7 @@ public:
 private:
   llvm::Constant *manifest_note(const std::string &manifest);
   llvm::Constant *values(const std::vector<PortSpec> &ports, const char *name);
+  llvm::Constant *output_labels();
   llvm::Constant *symbols();
   llvm::Constant *variants();
   llvm::Constant *variant_code(size_t number);
@@ -162,6 +163,21 @@ llvm::Constant *StubBuilder::values(const std::vector<PortSpec> &ports, const ch
                       data_.array(dims, "dims"), data_.i64(fixed_bytes(port))}));
   }
   return data_.array(items, name);
+}
+
+llvm::Constant *StubBuilder::output_labels() {
+  std::vector<llvm::Constant *> items;
+  bool any = false;
+  for (const PortSpec &port : spec_.outputs) {
+    const LabelSpec &labels = port.labels;
+    any |= labels.kind != LabelSpec::Kind::none;
+    std::vector<llvm::Constant *> strings, integers;
+    for (const std::string &label : labels.strings) strings.push_back(data_.text(label));
+    for (int64_t label : labels.integers) integers.push_back(data_.i64(label));
+    items.push_back(data_.record({data_.i32(int64_t(labels.kind)), data_.i32(int64_t(labels.count())),
+                                  data_.array(strings, "strings"), data_.array(integers, "integers")}));
+  }
+  return any ? data_.array(items, "labels") : data_.null();
 }
 
 llvm::Constant *StubBuilder::symbols() {
@@ -267,7 +283,8 @@ void StubBuilder::define_program(llvm::Constant *manifest) {
                                         runtime("cameo_stub_shape"),
                                         runtime("cameo_stub_workspace_size"),
                                         runtime("cameo_stub_run_once"),
-                                        runtime("cameo_stub_status_text")});
+                                        runtime("cameo_stub_status_text"),
+                                        output_labels()});
   CAMEO_CHECK(module_.getDataLayout().getTypeAllocSize(model->getType()) == sizeof(CameoModel), "layout of CameoModel");
   llvm::Constant *program = data_.record({model, data_.array(code, "code"), weights(), data_.i64(output_dims_.all),
                                           data_.i64(output_dims_.at_run), data_.i64(output_dims_.at_run_outputs)});

@@ -87,6 +87,17 @@ std::string port_comment(const ArtefactSpec &spec, const PortSpec &port) {
   if (const int64_t bytes = fixed_bytes(port); bytes >= 0) text += ", " + std::to_string(bytes) + " bytes";
   if (bits(port.dtype) < 8) text += ", packed, low bits first";
   if (port.dtype == DType::f16 || port.dtype == DType::bf16) text += ", as bits";
+  if (port.labels.kind == LabelSpec::Kind::none) return text;
+  text += port.labels.kind == LabelSpec::Kind::columns
+              ? "; in the model a map per row, here its values; the columns' keys:"
+              : "; in the model strings, here positions in:";
+  constexpr size_t kMost = 32;
+  for (size_t i = 0; i < std::min(kMost, port.labels.count()); ++i) {
+    const bool strings = !port.labels.strings.empty();
+    text += (i ? ", " : " ") +
+            (strings ? "'" + in_comment(port.labels.strings[i]) + "'" : std::to_string(port.labels.integers[i]));
+  }
+  if (port.labels.count() > kMost) text += ", ... (output_labels has all " + std::to_string(port.labels.count()) + ")";
   return text;
 }
 

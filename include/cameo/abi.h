@@ -21,7 +21,9 @@
  * inputs do not bound (the manifest's "run-time memory" says so): it asks the context's allocator for these, and releases them
  * before it returns. Every argument is checked: misuse is a status, never a crash, as long as the pointers point to what they say.
  *
- * Not part of version 1: strings, sequences, optionals and maps as inputs or outputs.
+ * Not part of version 1: strings, sequences, optionals and maps as inputs or outputs. Two kinds of outputs are told in
+ * numbers instead (CameoModel.output_labels): a tensor of strings as the positions of its strings in a list, and a
+ * sequence of maps, one per row, as the tensor of their values, of which a list says the keys of the columns.
  */
 #ifndef CAMEO_ABI_H
 #define CAMEO_ABI_H
@@ -124,6 +126,19 @@ typedef struct CameoVariant {
   uint64_t features; /* the CPU features that it needs, as bits (0: any CPU of the architecture) */
 } CameoVariant;
 
+/* What the numbers of an output stand for, where the model has strings or maps. */
+enum CameoLabelKind {
+  CAMEO_LABELS_NONE = 0,     /* nothing: the output is as the model declares it */
+  CAMEO_LABELS_ELEMENTS = 1, /* an i64 element is the position of its string in the list */
+  CAMEO_LABELS_COLUMNS = 2   /* the last dim runs over the list: the keys of a map per row */
+};
+typedef struct CameoLabels {
+  int32_t kind;         /* CameoLabelKind */
+  int32_t count;        /* of the list */
+  const char *const *strings; /* count of them, in UTF-8 as in the model, or null */
+  const int64_t *integers;    /* count of them, or null; exactly one of the two is not null when count > 0 */
+} CameoLabels;
+
 /* A tensor that the model reads. Elements are contiguous and row-major. */
 typedef struct CameoInput {
   const void *data;    /* aligned to its element type; may be null when the tensor has no elements */
@@ -219,6 +234,8 @@ typedef struct CameoModel {
                       const CameoOptions *options, const CameoRunOptions *run_options);
   /* prefix_status_text: static text, never null. */
   const char *(*status_text)(int32_t status);
+  /* One per output; null when no output has labels. There when struct_size reaches behind it. */
+  const CameoLabels *output_labels;
 } CameoModel;
 
 #ifdef __cplusplus

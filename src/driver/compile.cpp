@@ -6,6 +6,7 @@
 #include "cameo/codegen/digest.h"
 #include "cameo/ir/print.h"
 #include "cameo/loop/print.h"
+#include "cameo/passes/labels.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/passes/program.h"
 #include "cameo/support/files.h"
@@ -113,6 +114,18 @@ Result<codegen::Provenance> provenance(const frontend::ModelInfo &info, const Op
   if (!info.producer_name.empty()) p.facts.emplace_back("producer", info.producer_name + " " + info.producer_version);
   p.facts.emplace_back("nodes", std::to_string(info.nodes));
   return p;
+}
+
+codegen::LabelSpec label_spec(const passes::OutputLabels &labels) {
+  codegen::LabelSpec spec;
+  if (labels.kind == passes::OutputLabels::Kind::none) return spec;
+  const bool columns = labels.kind == passes::OutputLabels::Kind::columns;
+  spec.kind = columns ? codegen::LabelSpec::Kind::columns : codegen::LabelSpec::Kind::elements;
+  if (labels.labels->dtype() == DType::string)
+    spec.strings = labels.labels->string_values();
+  else
+    spec.integers = labels.labels->as_ints();
+  return spec;
 }
 
 codegen::ArtefactSpec artefact_spec(passes::Program &program, std::string prefix) {
@@ -226,6 +239,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   const std::string cpus = options.target_cpus.empty() ? "native" : joined(options.target_cpus);
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
 
+  const std::vector<passes::OutputLabels> labels = passes::expose_labels(graph);
   if (auto changed = passes::run_pipeline(graph); !changed) return in_file(changed.errors(), out.model->info.path);
   clock.done("passes");
   if (emit == Emit::graph) {
@@ -252,6 +266,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
 
   out.program = std::make_unique<passes::Program>(std::move(*program));
   out.spec = artefact_spec(*out.program, name);
+  for (size_t i = 0; i < labels.size(); ++i) out.spec.outputs[i].labels = label_spec(labels[i]);
   CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));
   out.spec.provenance.facts.emplace_back("run-time memory", run_time_memory(out.program->variants[0]));
   if (const auto count = flops(graph))

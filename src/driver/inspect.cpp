@@ -4,6 +4,7 @@
 #include "library.h"
 
 #include "cameo/codegen/codegen.h"
+#include "cameo/passes/labels.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/support/files.h"
 
@@ -29,6 +30,19 @@ PortInfo port(const codegen::PortSpec &spec, const std::vector<codegen::SymbolSp
   return info;
 }
 
+// `columns: 0, 1, 2`; what an output's numbers stand for.
+std::string label_text(bool columns, const std::vector<std::string> &strings, const std::vector<int64_t> &integers) {
+  std::string text = columns ? "columns:" : "elements:";
+  bool first = true;
+  auto add = [&](const std::string &label) {
+    text += (first ? " " : ", ") + label;
+    first = false;
+  };
+  for (const std::string &label : strings) add("'" + escape_name(label) + "'");
+  for (int64_t label : integers) add(std::to_string(label));
+  return text;
+}
+
 Result<InspectReport> inspect_library(std::span<const std::byte> bytes, const std::string &where) {
   CAMEO_TRY(const codegen::Manifest m, codegen::read_manifest(bytes, where));
   InspectReport report;
@@ -48,6 +62,10 @@ Result<InspectReport> inspect_library(std::span<const std::byte> bytes, const st
   for (const auto &[name, detail] : m.variants) fact("variant " + name, detail);
   for (const codegen::SymbolSpec &symbol : m.symbols)
     fact("symbol " + symbol.name, std::to_string(symbol.min) + " to " + std::to_string(symbol.max));
+  for (const codegen::PortSpec &spec : m.outputs)
+    if (spec.labels.kind != codegen::LabelSpec::Kind::none)
+      fact("labels of " + spec.name, label_text(spec.labels.kind == codegen::LabelSpec::Kind::columns,
+                                                spec.labels.strings, spec.labels.integers));
   fact("weights bytes", std::to_string(m.weights_bytes) + (m.weights_embedded ? "" : " (not embedded)"));
   fact("weights sha256", m.weights_sha256);
   for (const auto &[name, value] : m.provenance.facts) fact(name, value);
@@ -95,6 +113,15 @@ Result<InspectReport> inspect_model(const Options &options) {
   const frontend::ModelInfo &info = (*model)->info;
   graph::Graph &graph = (*model)->graph;
   describe(report, info);
+  const std::vector<passes::OutputLabels> labels = passes::expose_labels(graph);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (!labels[i].labels) continue;
+    const bool strings = labels[i].labels->dtype() == DType::string;
+    report.facts.emplace_back("labels of " + graph.main().result_names[i],
+                              label_text(labels[i].kind == passes::OutputLabels::Kind::columns,
+                                         strings ? labels[i].labels->string_values() : std::vector<std::string>(),
+                                         strings ? std::vector<int64_t>() : labels[i].labels->as_ints()));
+  }
   if (auto ports = input_ports(graph))
     report.inputs = std::move(*ports);
   else

@@ -1,6 +1,7 @@
 // `cameo test`: each directory is a case and runs in a child of its own, so that a crash or a hang is one failed case. The child
 // compiles the model, runs it on every data set, compares, and sends its verdict back as JSON.
 #include "compile.h"
+#include "expected.h"
 #include "library.h"
 #include "tolerance.h"
 #include "values.h"
@@ -84,16 +85,19 @@ Result<std::optional<std::string>> run_set(const fs::path &set, const Library &l
       CAMEO_TRY_STATUS(write_file((keep / ("output_" + std::to_string(i) + ".pb")).string(),
                                   frontend::print_tensor_pb(outputs[i], ports[i].name), false));
   }
-  const std::vector<fs::path> expected = numbered(set, "output_", ".pb");
+  const std::map<int64_t, fs::path> expected = expected_files(set);
   if (expected.empty()) return std::optional<std::string>("has no output_0.pb");
-  if (expected.size() > outputs.size())
-    return std::optional<std::string>("expects " + std::to_string(expected.size()) + " outputs, the model has " +
-                                      std::to_string(outputs.size()));
-  for (size_t i = 0; i < expected.size(); ++i) {
-    CAMEO_TRY(const Tensor tensor, frontend::read_tensor_pb(expected[i].string()));
+  if (expected.rbegin()->first >= static_cast<int64_t>(outputs.size()))
+    return std::optional<std::string>("expects output " + std::to_string(expected.rbegin()->first) +
+                                      ", the model has " + std::to_string(outputs.size()));
+  for (const auto &[number, path] : expected) {
+    const auto i = static_cast<size_t>(number);
+    const codegen::LabelSpec &labels = library.manifest().outputs[i].labels;
+    CAMEO_TRY(const Tensor tensor, read_expected(path, labels));
+    CAMEO_TRY(const Tensor actual, as_expected(outputs[i], labels, escape_name(ports[i].name)));
     const Tolerance &allowed = tolerance_for(traits, tensor.dtype);
     if (tolerance.empty() || !allowed.exact()) tolerance = text(allowed);
-    if (auto problem = difference(outputs[i], tensor, allowed))
+    if (auto problem = difference(actual, tensor, allowed))
       return std::optional<std::string>("output '" + escape_name(ports[i].name) + "': " + *problem);
   }
   return std::optional<std::string>();
@@ -159,7 +163,8 @@ Verdict read_verdict(const ChildResult &child, const ChildLimits &limits) {
   const size_t end = child.errors.find_last_not_of('\n');
   if (end != std::string::npos) { // its last words
     const size_t start = child.errors.find_last_of('\n', end);
-    verdict.reason += ": " + escape_name(child.errors.substr(start == std::string::npos ? 0 : start + 1, end - start), 400);
+    verdict.reason +=
+        ": " + escape_name(child.errors.substr(start == std::string::npos ? 0 : start + 1, end - start), 400);
   }
   return verdict;
 }

@@ -68,6 +68,39 @@ TEST(ArtefactDescribe, EveryFieldThroughTheCHeader) {
   EXPECT_EQ(fixed.model().weights_bytes, 96); // 32, a gap to 64, 32
 }
 
+TEST(ArtefactDescribe, LabelsOfOutputs) {
+  EXPECT_EQ(Library(rows_spec()).model().output_labels, nullptr);
+  ArtefactSpec spec = rows_spec("labelled");
+  spec.outputs[0].labels = {LabelSpec::Kind::columns, {}, {5, -6, 7}};
+  spec.outputs[1].labels = {LabelSpec::Kind::elements, {"no", "maybe */ \n"}, {}};
+  Library library(spec);
+  const CameoLabels *labels = library.model().output_labels;
+  ASSERT_NE(labels, nullptr);
+  EXPECT_EQ(labels[0].kind, CAMEO_LABELS_COLUMNS);
+  ASSERT_EQ(labels[0].count, 3);
+  EXPECT_EQ(labels[0].integers[1], -6);
+  EXPECT_EQ(labels[0].strings, nullptr);
+  EXPECT_EQ(labels[1].kind, CAMEO_LABELS_ELEMENTS);
+  ASSERT_EQ(labels[1].count, 2);
+  EXPECT_STREQ(labels[1].strings[1], "maybe */ \n");
+  EXPECT_EQ(labels[1].integers, nullptr);
+
+  const std::string header = c_header(spec);
+  EXPECT_NE(header.find("the columns' keys: 5, -6, 7\n"), std::string::npos) << header;
+  EXPECT_NE(header.find("positions in: 'no', 'maybe "), std::string::npos) << header;
+
+  auto object = build_artefact(spec, ArtefactKind::obj);
+  ASSERT_TRUE(object.ok());
+  const std::string bytes = object->bytes();
+  auto manifest = read_manifest(std::as_bytes(std::span(bytes)), "labelled.o");
+  ASSERT_TRUE(manifest.ok()) << to_string(manifest.errors()[0]);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(manifest->outputs[i].labels.kind, spec.outputs[i].labels.kind);
+    EXPECT_EQ(manifest->outputs[i].labels.strings, spec.outputs[i].labels.strings);
+    EXPECT_EQ(manifest->outputs[i].labels.integers, spec.outputs[i].labels.integers);
+  }
+}
+
 TEST(ArtefactDescribe, EveryStatusHasAText) {
   Library library(axpb_spec());
   std::set<std::string> texts;

@@ -61,11 +61,21 @@ struct DimSpec {
   static DimSpec unknown() { return {-1, -1, true, {}}; }                                ///< outputs only
 };
 
+/// What an output's numbers stand for (CameoLabels in abi.h). One of the two lists is empty.
+struct LabelSpec {
+  enum class Kind : uint8_t { none, elements, columns };
+  Kind kind = Kind::none;
+  std::vector<std::string> strings;
+  std::vector<int64_t> integers;
+  size_t count() const { return strings.empty() ? integers.size() : strings.size(); }
+};
+
 /// An input or output.
 struct PortSpec {
   std::string name;         ///< as in the model: any bytes
   DType dtype = DType::f32; ///< not string
   std::vector<DimSpec> dims;
+  LabelSpec labels{}; ///< outputs only
 };
 
 /// The constants of a program: one block of bytes behind %weights, laid out as they are added and shared by all
