@@ -104,12 +104,13 @@ bool Scheduler::walk_rows(int32_t s) {
   if (!matches) return false;
   const auto last = static_cast<int32_t>(ends.axes.size()) - 1;
   // Both must run over the same rows: axis 0.
-  bool rows = last == ends.outer_rank() && ends.axes[0].extent == stage(walk).axes[0].extent;
+  bool rows = last == ends.outer_rank() && ends.axes[0].extent == stage(walk).axes[0].extent, looks_up = false;
   for_each_expr(sum, [&](const Expr &e) {
     if (e.kind == Expr::Kind::stage && e.source == walk)
       rows &= e.indices[0] == axis_index(0) && e.indices[1].indirect < 0;
+    for (const Index &i : e.indices) looks_up |= e.kind == Expr::Kind::buffer && reads_memory(i.indirect);
   });
-  if (!rows) return false;
+  if (!rows || !looks_up) return false;
   if (walk_batch(s, sum, walk)) return true;
   StageSchedule &root = plan_.stages[s], &total = plan_.stages[sum], &inner = plan_.stages[walk];
   root.loops.clear();
