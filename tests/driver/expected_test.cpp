@@ -1,5 +1,5 @@
 // Expected outputs of classifiers: maps as JSON and as ONNX's protobuf, strings by position.
-#include "expected.h"
+#include "../../src/driver/expected.h"
 
 #include "cameo/frontend/tensor_pb.h"
 #include "cameo/support/files.h"
