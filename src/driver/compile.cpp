@@ -215,7 +215,7 @@ Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph) {
 }
 
 std::string run_time_memory(const passes::Variant &variant) {
-  if (variant.grown == 0) return "none: the inputs' shapes bound the workspace";
+  if (variant.grown == 0) return "none: the workspace holds everything";
   return std::to_string(variant.grown) + (variant.grown == 1 ? " tensor is" : " tensors are") +
          " allocated while running";
 }

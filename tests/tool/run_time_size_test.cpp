@@ -1,0 +1,57 @@
+// Outputs whose size only a run can tell, through the tool: more room is asked for, nothing is too small, too much is refused.
+#include "../support/scratch.h"
+#include "onnx_bytes.h"
+#include "process.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace cameo::testing;
+
+std::string word(int64_t value) {
+  std::string bytes;
+  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
+  return bytes;
+}
+
+std::string scalar(const std::string &name, int64_t value) {
+  return number(2, 7) + bytes(8, name) + bytes(9, word(value));
+}
+
+// An i64 scalar as an .npy file.
+std::string npy(int64_t value) {
+  std::string header = "{'descr': '<i8', 'fortran_order': False, 'shape': (), }";
+  header.resize(117, ' ');
+  header += '\n';
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + word(value);
+}
+
+// y = 0, 1, ... below the input.
+std::string counting_model() {
+  GraphBytes g;
+  g.nodes = {node("Range", {"start", "limit", "delta"}, {"y"})};
+  g.inputs = {value_info("limit", {}, 7)};
+  g.outputs = {bytes(1, "y") + bytes(2, bytes(1, number(1, 7)))};
+  g.initializers = {scalar("start", 0), scalar("delta", 1)};
+  return g.model();
+}
+
+} // namespace
+
+TEST(RunTimeSize, OutputsGetTheRoomThatTheyNeed) {
+  const Scratch scratch;
+  const std::string model = scratch.write("count.onnx", counting_model());
+  const auto run = [&](int64_t limit) {
+    return cameo::testing::cameo({"run", model, "--input", "limit=" + scratch.write("limit.npy", npy(limit))});
+  };
+  EXPECT_NE(run(5).out.find("y: i64[5] = 0 1 2 3 4"), std::string::npos) << run(5).out << run(5).err;
+  EXPECT_NE(run(-5).out.find("y: i64[0]"), std::string::npos) << run(-5).out;
+  EXPECT_NE(run(400000).out.find("y: i64[400000] = 0 1 2"), std::string::npos) << "more than the first room";
+  const Ended much = run(int64_t{1} << 60);
+  EXPECT_EQ(much.code, 1) << much.err;
+  EXPECT_NE(much.err.find("exceeds its limit"), std::string::npos) << much.err;
+  const Ended inspected = cameo::testing::cameo({"inspect", model});
+  EXPECT_NE(inspected.out.find("run-time memory: 1 tensor is allocated while running"), std::string::npos)
+      << inspected.out;
+}
