@@ -186,6 +186,17 @@ Value *pad(NodeImport &n, Value *x, std::vector<Dim> low, std::vector<Dim> high,
   return n.make(Op::pad, {x, fill}, {{"mode", mode}, {"low", std::move(low)}, {"high", std::move(high)}});
 }
 
+// Pads of some axes where these, or the pads, are known only at run time: 0 at the others.
+void pad_axes(NodeImport &n, Value *x, Value *fill, Value *axes, const std::string &mode) {
+  RuntimeAxes list(n, axes, x->type().rank());
+  const Type &pads = n.input(1)->type();
+  if (!n.failed() && (!pads.is_ranked() || pads.rank() != 1 || !pads.dim(0).is(2 * list.count())))
+    n.fail("pads " + pads.str() + " for " + std::to_string(list.count()) + " axes");
+  if (n.failed()) return;
+  Value *lows = n.slice(n.input(1), 0, 0, list.count()), *highs = n.slice(n.input(1), 0, list.count(), list.count());
+  n.result(n.make(Op::pad, {x, fill, n.concat({list.spread(lows, 0), list.spread(highs, 0)}, 0)}, {{"mode", mode}}));
+}
+
 } // namespace
 
 void import_pad(NodeImport &n) {
@@ -210,16 +221,11 @@ void import_pad(NodeImport &n) {
   }
   std::vector<int64_t> axes(rank);
   std::iota(axes.begin(), axes.end(), 0);
-  if (n.version() >= 18 && RuntimeAxes::needed(n, n.input(3))) {
-    RuntimeAxes list(n, n.input(3), int64_t(rank));
-    Value *lows = n.slice(n.input(1), 0, 0, list.count()), *highs = n.slice(n.input(1), 0, list.count(), list.count());
-    Value *all = n.concat({list.spread(lows, 0), list.spread(highs, 0)}, 0);
-    return n.result(n.make(Op::pad, {x, fill, all}, {{"mode", mode}}));
-  }
+  if (n.version() >= 18 && RuntimeAxes::needed(n, n.input(3))) return pad_axes(n, x, fill, n.input(3), mode);
   if (n.version() >= 18 && n.has(3)) axes = n.axes(n.need_ints(n.input(3), "axes"), int64_t(rank));
   if (n.failed()) return;
   if (!pads) {
-    if (axes.size() != rank) return void(n.unsupported("pads of some axes known only at run time"));
+    if (axes.size() != rank) return pad_axes(n, x, fill, n.ints_constant(axes), mode);
     const Type &t = n.input(1)->type();
     if (t.is_ranked() && (t.rank() != 1 || (t.dim(0).is_constant() && !t.dim(0).is(int64_t(2 * rank)))))
       return void(n.fail("pads must be [" + std::to_string(2 * rank) + "]"));
