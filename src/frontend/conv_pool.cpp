@@ -276,6 +276,8 @@ void import_max_unpool(NodeImport &n) {
   Value *y = n.reshape(flat, natural);
   if (!n.has(2)) return n.result(y);
   const Type &wanted = n.input(2)->type();
+  if (!wanted.is_ranked() || (wanted.rank() == 1 && !wanted.dim(0).is_constant()))
+    return void(n.unsupported("an output shape of unknown length"));
   if (!wanted.is_ranked() || wanted.rank() != 1 || !wanted.dim(0).is(int64_t(natural.size())))
     return void(n.fail("an output shape " + wanted.str() + " for an input " + x->type().str()));
   std::vector<Dim> low(natural.size(), Dim(0)), high;
@@ -296,6 +298,9 @@ namespace {
 // As import_col2im, where image or block are known only at run time: every column element is added at its place in the flat image, or,
 // where that lies in the padding, to one element behind it.
 void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
+  for (Value *v : {image, block})
+    if (!v->type().is_ranked() || (v->type().rank() == 1 && !v->type().dim(0).is_constant()))
+      return void(n.unsupported("an image or a block of unknown rank"));
   for (Value *v : {image, block})
     if (!v->type().is_ranked() || v->type().rank() != 1 || !v->type().dim(0).is_constant() ||
         v->type().dim(0) != image->type().dim(0))

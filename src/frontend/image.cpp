@@ -216,8 +216,9 @@ void import_grid_sample(NodeImport &n) {
 void import_affine_grid(NodeImport &n) {
   Value *theta = n.input(0), *size = n.input(1);
   if (!n.ranked(theta) || !n.ranked(size)) return;
-  if (theta->type().rank() != 3 || !theta->type().dim(1).is_constant())
-    return void(n.fail("theta is " + theta->type().str()));
+  if (theta->type().rank() == 3 && !(theta->type().dim(1).is_constant() && theta->type().dim(2).is_constant()))
+    return void(n.unsupported("a number of spatial axes known only at run time"));
+  if (theta->type().rank() != 3) return void(n.fail("theta is " + theta->type().str()));
   const int64_t spatial = theta->type().dim(1).value();
   if ((spatial != 2 && spatial != 3) || !theta->type().dim(2).is(spatial + 1))
     return void(n.fail("theta is " + theta->type().str()));

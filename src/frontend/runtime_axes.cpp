@@ -33,7 +33,9 @@ Value *RuntimeAxes::where_listed(Value *yes, Value *no) {
 
 Value *RuntimeAxes::spread(Value *values, int64_t otherwise) {
   if (n_.failed()) return nullptr;
-  if (!values->type().is_ranked() || values->type().rank() != 1 || !values->type().dim(0).is(count_))
+  if (!values->type().is_ranked() || (values->type().rank() == 1 && !values->type().dim(0).is_constant()))
+    return n_.unsupported("a list of unknown length");
+  if (values->type().rank() != 1 || !values->type().dim(0).is(count_))
     return n_.fail("values " + values->type().str() + " for " + std::to_string(count_) + " axes");
   Value *column = n_.reshape(n_.cast(values, DType::i64), {count_, 1});
   Value *sum = n_.reduce("sum", n_.map(Fn::select, {hits_, column, whole(0)}), {0}, false);

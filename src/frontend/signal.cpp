@@ -19,6 +19,7 @@ std::optional<int64_t> known_scalar(NodeImport &n, Value *v, std::string_view wh
 Value *dft(NodeImport &n, Value *x, int64_t axis, bool inverse, bool onesided, const Dim &length) {
   if (n.failed()) return nullptr;
   const Dim &parts = x->type().dim(-1);
+  if (!parts.is_constant()) return n.unsupported("a number of parts known only at run time");
   if (!parts.is(1) && !parts.is(2))
     return n.fail("the last axis has extent " + parts.str() + ", not 1 (real) or 2 (complex)");
   if (length.is_constant() && length.value() < 1) return n.fail("dft_length is " + length.str());
