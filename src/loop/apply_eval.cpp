@@ -14,15 +14,18 @@ constexpr int32_t kMaxHoistedVectors = 12;
 
 int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
 
-bool divisible(const Affine &a, int64_t d) {
-  return std::all_of(a.terms.begin(), a.terms.end(), [&](const auto &t) { return t.second % d == 0; });
-}
-
-// floor(a / d) for an affine form whose coefficients are multiples of d.
+// a / d for an affine form whose coefficients and constant are multiples of d.
 Affine divide_exact(const Affine &a, int64_t d) {
-  Affine out(floor_div(a.constant, d));
+  Affine out(a.constant / d);
   for (const auto &[value, coefficient] : a.terms) out += Affine(value, coefficient / d);
   return out;
+}
+
+// a = multiple + rest, where `multiple` is made of multiples of d and the rest's constant is in [0, d).
+std::pair<Affine, Affine> split(const Affine &a, int64_t d) {
+  Affine multiple(floor_div(a.constant, d) * d), rest(a.constant - multiple.constant);
+  for (const auto &[value, coefficient] : a.terms) (coefficient % d == 0 ? multiple : rest) += Affine(value, coefficient);
+  return {multiple, rest};
 }
 
 void append_key(std::vector<int64_t> &key, const Affine &a) {
@@ -236,38 +239,33 @@ Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const s
   return inside;
 }
 
-Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes) {
+Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes,
+                               int64_t existing) {
+  const int64_t last = (existing < 0 ? lanes : existing) - 1; // lane
   Place_ out;
   out.address = binding.offset;
   auto add_extra = [&](Value v) {
     out.extra = out.extra.valid() ? apply_op(Opcode::add, {out.extra, v}, Scalar::i64) : v;
   };
+  // Whether rest + lane * step lies in [0, limit) for all lanes.
+  auto within = [&](const Affine &rest, int64_t step, int64_t limit) {
+    const auto range = bounds(rest);
+    return range && range->first >= 0 && step >= 0 && range->second + step * last < limit;
+  };
   for (const LayoutTerm &term : binding.terms) {
     LaneIndex part = coordinates[term.dim];
     if (term.divide != 1 || term.modulo != 0) {
-      const int64_t rest = part.base.constant - floor_div(part.base.constant, term.divide) * term.divide;
-      const bool lanes_stay = part.step >= 0 && rest + part.step * (lanes - 1) < term.divide;
-      const bool exact =
-          !part.extra.valid() && divisible(part.base, term.divide) && (part.step % term.divide == 0 || lanes_stay);
       bool done = false;
-      if (exact) {
-        LaneIndex q{divide_exact(part.base, term.divide),
-                    lanes_stay && part.step % term.divide != 0 ? 0 : part.step / term.divide,
-                    {}};
-        if (term.modulo == 0) {
-          part = q;
-          done = true;
-        } else if (divisible(q.base, term.modulo)) {
-          const int64_t c = q.base.constant - floor_div(q.base.constant, term.modulo) * term.modulo;
-          if (q.step >= 0 && c + q.step * (lanes - 1) < term.modulo) {
-            part = {Affine(c), q.step, {}};
-            done = true;
-          }
-        }
-        if (!done && term.modulo != 0) {
-          auto range = bounds(q.base);
-          if (range && range->first >= 0 && range->second + q.step * (lanes - 1) < term.modulo && q.step >= 0) {
+      if (!part.extra.valid()) {
+        const auto [multiple, rest] = split(part.base, term.divide);
+        const bool stays = within(rest, part.step, term.divide);
+        if (stays || (rest.is_constant() && part.step % term.divide == 0)) {
+          LaneIndex q{divide_exact(multiple, term.divide), stays && term.divide != 1 ? 0 : part.step / term.divide, {}};
+          if (term.modulo == 0) {
             part = q;
+            done = true;
+          } else if (Affine digit = split(q.base, term.modulo).second; within(digit, q.step, term.modulo)) {
+            part = {digit, q.step, {}};
             done = true;
           }
         }
@@ -435,7 +433,8 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
     }
   }
   const bool writable = buffer.role == BufferRole::output || buffer.role == BufferRole::inout || binding.aliased;
-  const Place_ at = place(coordinates, binding, lanes);
+  const Value active = context.point.active;
+  const Place_ at = place(coordinates, binding, lanes, active.valid() ? b_.known_constant(active).value_or(lanes) : lanes);
   const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
   const int32_t object = writable ? object_of_buffer(e.source) : -1;
   Value v;

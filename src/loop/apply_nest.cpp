@@ -185,12 +185,18 @@ void Lowerer::parallel_loop(Frame &frame, size_t loop, const std::vector<Segment
       levels_[scratch_base_.id] = inner;
     }
     scratch_used_ = scratch_peak_ = 0;
+    // Task t takes iterations t * trips / tasks up to (t + 1) * trips / tasks, of each segment those that lie in it.
+    auto bound_of = [&](Value t, const Segment &segment) {
+      Value n = integer(kIndex, tasks);
+      Value all = apply_op(Opcode::div, {apply_op(Opcode::mul, {t, integer(kIndex, trips)}, Scalar::i64), n}, Scalar::i64);
+      if (list.size() == 1) return all;
+      Value own = apply_op(Opcode::sub, {all, integer(kIndex, segment.first)}, Scalar::i64);
+      Value least = apply_op(Opcode::max, {own, integer(kIndex, 0)}, Scalar::i64);
+      return apply_op(Opcode::min, {least, integer(kIndex, segment.count)}, Scalar::i64);
+    };
     for (const Segment &segment : list) {
-      // Task t takes iterations t * count / tasks up to (t + 1) * count / tasks.
-      Value count = integer(kIndex, segment.count), n = integer(kIndex, tasks);
-      Value lower = apply_op(Opcode::div, {apply_op(Opcode::mul, {task, count}, Scalar::i64), n}, Scalar::i64);
-      Value next = apply_op(Opcode::add, {task, integer(kIndex, 1)}, Scalar::i64);
-      Value upper = apply_op(Opcode::div, {apply_op(Opcode::mul, {next, count}, Scalar::i64), n}, Scalar::i64);
+      Value lower = bound_of(task, segment);
+      Value upper = bound_of(apply_op(Opcode::add, {task, integer(kIndex, 1)}, Scalar::i64), segment);
       ranges_[lower.id] = {0, segment.count};
       Range first;
       first.base = whole.base + Affine(lower, segment.tile) + Affine(segment.start);

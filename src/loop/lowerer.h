@@ -112,7 +112,8 @@ private:
     int64_t step = 0;
     Value extra;
   };
-  Place_ place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes);
+  /// `existing`: how many of the lanes are used; -1: all.
+  Place_ place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes, int64_t existing = -1);
   Value load_lanes(Value buffer, Scalar type, const Place_ &place, const Point &point, int32_t object, int32_t align);
   void store_lanes(Value value, Value buffer, const Place_ &place, const Point &point, int32_t align);
   Value as_stored(Value value, DType dtype, bool saturate);

@@ -45,6 +45,31 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
   return best;
 }
 
+// Panels inside each of the groups that `dim` counts together: index = group * columns + column. Columns that are no whole
+// panels lie side by side. `order` is that of packed(), with `dim` first and last.
+Binding Scheduler::grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t dim,
+                                  int64_t columns, int64_t panel, int32_t lanes) {
+  const bool whole = columns % panel == 0;
+  const int64_t row = whole ? panel : (columns + lanes - 1) / lanes * lanes;
+  Binding b;
+  b.align = 64;
+  b.terms.push_back({dim, 1, whole ? panel : columns, 1, -1});
+  int64_t stride = row;
+  for (size_t i = order.size(); i-- > 0;) {
+    if (order[i].first == dim) continue;
+    b.terms.push_back({order[i].first, 1, 0, stride, -1});
+    stride *= w.dims[order[i].first].value;
+  }
+  if (whole && columns > panel) {
+    b.terms.push_back({dim, panel, columns / panel, stride, -1});
+    stride *= columns / panel;
+  }
+  b.terms.push_back({dim, columns, 0, stride, -1});
+  b.size = stride * (w.dims[dim].value / columns);
+  std::reverse(b.terms.begin(), b.terms.end());
+  return b;
+}
+
 // s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along the contiguous one.
 bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
   const Stage &acc = stage(sum);
@@ -99,15 +124,18 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
       if (!listed[d]) front.emplace_back(static_cast<int32_t>(d), 1);
     order.insert(order.begin(), front.begin(), front.end());
     order.emplace_back(dim, panel);
-    const bool plain_dim =
-        weight->expr->indices[dim].axes.size() == 1 && weight->expr->indices[dim].axes[0].second == 1;
-    if (plain_dim) {
-      Binding b = packed(w, order, 64);
+    const std::vector<std::pair<int32_t, int64_t>> &axes = weight->expr->indices[dim].axes;
+    const bool grouped = axes.size() > 1;
+    bool packs = true;
+    for (const auto &[axis, coefficient] : axes) packs &= axis == n ? coefficient == 1 : coefficient % columns == 0;
+    if (packs) {
+      Binding b = grouped ? grouped_panels(w, order, dim, columns, panel, lanes) : packed(w, order, 64);
       b.aliased = bindings_[weight->expr->source].aliased;
       bindings_[weight->expr->source] = b;
       weight_bytes = b.size * std::max(1, bits(w.dtype) / 8);
+      if (grouped) weight_bytes = weight_bytes * columns / w.dims[dim].value; // of one group
       panel_elements = steps * panel;
-      if (!front.empty()) panel_elements = 0;
+      if (!front.empty() || grouped) panel_elements = 0;
     }
   }
   // Loop order: panels outermost when the weights exceed half of the second-level cache, rows outermost otherwise.
@@ -120,9 +148,11 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
     l.balanced = balanced;
     loops.push_back(l);
   };
-  if (panels_outside || depthwise) add(n, panel, false);
+  // Without panels the columns of a row of points come one after the other: what is read stays in the cache between them.
+  if (panels_outside) add(n, panel, false);
   for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
     if (a != n && a != m) add(a, 1, false);
+  if (depthwise) add(n, panel, false);
   if (m >= 0) add(m, tile.mr, true);
   if (!panels_outside && !depthwise) add(n, panel, false);
   int64_t points = 1;

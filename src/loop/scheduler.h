@@ -327,6 +327,11 @@ private:
                  int64_t steps) const;
 
   bool tile_contraction(int32_t s, int32_t sum);
+  static Binding grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t dim,
+                                int64_t columns, int64_t panel, int32_t lanes);
+
+  // Number of axes in the coordinate that moves along n.
+  static size_t weight_axes(const Expr &e, int32_t n) { return e.indices[weight_dim(e, n)].axes.size(); }
 
   static int32_t weight_dim(const Expr &e, int32_t axis) {
     for (size_t d = 0; d < e.indices.size(); ++d)
