@@ -5,6 +5,7 @@
 // functions.
 #include "emitter.h"
 
+#include "evaluate.h"
 #include "memory.h"
 #include "pack.h"
 
@@ -50,8 +51,12 @@ Result<Variant> Emitter::run() {
     if (!runs_kernel(step.kind)) continue;
     CAMEO_TRY(BoundStep bound, bind_planned(plan_, step, numbers_));
     const loop::AppliedKernel &applied = cache.get(bound.lowered.kernel, bound.bindings, step.schedule);
-    scratch_ = std::max(scratch_, applied.scratch_bytes);
-    calls_[s] = {&applied, std::move(bound)};
+    if (step.scratch < 0)
+      scratch_ = std::max(scratch_, applied.scratch_bytes);
+    else
+      CAMEO_CHECK(plan_.buffers[static_cast<size_t>(step.scratch)].bytes == Dim(applied.scratch_bytes),
+                  "the plan has another size of scratch memory");
+    calls_[s] = {&applied, std::move(bound), step.scratch};
     ++variant_.calls;
   }
   variant_.kernels = cache.size();
@@ -68,17 +73,18 @@ Result<Variant> Emitter::run() {
 // Packed by its placement, or as it is. A constant of the model's file is not copied.
 void Emitter::store_constants() {
   constant_offsets_.assign(plan_.buffers.size(), -1);
-  auto store = [&](int32_t buffer, const Placement *place) {
+  auto store = [&](int32_t buffer, const Placement *place, const loop::Kernel *derivation = nullptr) {
     int64_t &offset = constant_offsets_[static_cast<size_t>(buffer)];
     const BufferPlan &b = plan_.buffers[static_cast<size_t>(buffer)];
     if (offset >= 0 || b.space != BufferPlan::Space::weights) return;
     const Value *value = numbers_.value(b.port);
-    const graph::Constant &data = value->producer()->tensor("value");
+    graph::Constant data = value->producer()->tensor("value");
     if (data->bytes().empty()) { // nothing to store: any address serves
       offset = 0;
       return;
     }
-    if (!place || is_row_major(*place, value->type(), b.bytes)) {
+    if (derivation) data = derive(*derivation, *data);
+    if (!derivation && (!place || is_row_major(*place, value->type(), b.bytes))) {
       offset = constants_.add(data->bytes(), data);
       return;
     }
@@ -87,10 +93,19 @@ void Emitter::store_constants() {
     const std::span<const std::byte> span(*bytes);
     offset = constants_.add(span, std::move(bytes));
   };
-  for (const Step &step : plan_.steps)
-    for (const auto &[argument, place] : step.packed) store(place.buffer, &place);
-  // Those that some kernel reads as they are.
+  std::vector<ops::Lowered> kernels;
   for (const Step &step : plan_.steps) {
+    kernels.emplace_back();
+    if (step.kind != Step::Kind::kernel) continue;
+    Result<ops::Lowered> lowered = ops::lower(*numbers_.node(step.node), {step.algorithm});
+    CAMEO_CHECK(lowered.ok(), "a planned node has a kernel");
+    kernels.back() = std::move(*lowered);
+    for (const auto &[argument, place] : step.packed)
+      store(place.buffer, &place, kernels.back().arguments[static_cast<size_t>(argument)].derive.get());
+  }
+  // Those that some kernel reads as they are.
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    const Step &step = plan_.steps[s];
     auto read = [&](int32_t number) {
       if (const ValuePlan *v = plan_.find(number)) store(v->place.buffer, &v->place);
     };
@@ -106,13 +121,12 @@ void Emitter::store_constants() {
         if (v) read(numbers_.of(v));
     if (step.kind != Step::Kind::kernel) continue;
     const graph::Node &node = *numbers_.node(step.node);
-    const Result<ops::Lowered> lowered = ops::lower(node, {step.algorithm});
-    CAMEO_CHECK(lowered.ok(), "a planned node has a kernel");
-    for (size_t i = 0; i < lowered->arguments.size(); ++i) {
+    const std::vector<ops::Argument> &arguments = kernels[s].arguments;
+    for (size_t i = 0; i < arguments.size(); ++i) {
       const bool is_packed = std::any_of(step.packed.begin(), step.packed.end(),
                                          [&](const auto &p) { return p.first == static_cast<int32_t>(i); });
-      if (lowered->arguments[i].kind == ops::Argument::Kind::operand && !is_packed)
-        read(numbers_.of(argument_value(node, lowered->arguments[i])));
+      if (arguments[i].kind == ops::Argument::Kind::operand && !is_packed)
+        read(numbers_.of(argument_value(node, arguments[i])));
     }
   }
 }

@@ -142,8 +142,10 @@ void Emitter::emit_call(Site &site, size_t number) {
     std::vector<loop::Value> arguments;
     for (size_t i = 0; i < kernel.buffers.size(); ++i)
       arguments.push_back(address(s, call.step.places[i].buffer, kernel.buffers[i].dtype, call.step.starts[i]));
-    if (call.kernel->scratch_bytes > 0)
-      arguments.push_back(s.b.view(s.frame.workspace, s.code.affine(plan_.arena_bytes)));
+    if (call.kernel->scratch_bytes > 0) {
+      const Dim at = call.scratch < 0 ? plan_.arena_bytes : plan_.buffers[static_cast<size_t>(call.scratch)].offset;
+      arguments.push_back(s.b.view(s.frame.workspace, s.code.affine(at)));
+    }
     for (const Dim &d : call.step.lowered.symbols) arguments.push_back(s.code.value(d));
     s.b.call(call.kernel->function, arguments);
   };

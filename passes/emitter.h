@@ -29,6 +29,7 @@ private:
   struct Call {
     const loop::AppliedKernel *kernel = nullptr; ///< null: the step calls none
     BoundStep step;
+    int32_t scratch = -1; ///< buffer of the plan, or behind the arena
   };
   /// The parameters of every function that runs steps.
   struct Frame {

@@ -95,6 +95,28 @@ loop::Target wide_target() {
   return target;
 }
 
+// Runs a kernel without symbols on its buffers, which are row-major.
+Result<loop::RunInfo> run_kernel(loop::Kernel kernel, std::vector<loop::Argument> arguments, uint64_t fuel) {
+  std::vector<loop::Binding> bindings;
+  for (loop::KernelBuffer &b : kernel.buffers) {
+    if (b.role == loop::BufferRole::constant) b.role = loop::BufferRole::input; // as it lies, not packed
+    bindings.push_back(loop::row_major(b, std::max(1, bits(b.dtype) / 8)));
+  }
+  const loop::Target target = wide_target();
+  loop::Module module;
+  const loop::Schedule schedule = loop::default_schedule(kernel, bindings, target);
+  const loop::AppliedKernel applied = loop::apply(module, kernel, bindings, target, schedule, "evaluate");
+  loop::legalize(module, target);
+  std::vector<std::byte> scratch(static_cast<size_t>(applied.scratch_bytes) + 64);
+  if (applied.scratch_bytes > 0) {
+    const auto address = reinterpret_cast<uintptr_t>(scratch.data());
+    arguments.push_back(loop::Argument::buffer(scratch.data() + ((64 - address % 64) % 64), applied.scratch_bytes));
+  }
+  loop::InterpreterOptions options;
+  options.fuel = fuel;
+  return loop::interpret(module, applied.function, arguments, options);
+}
+
 } // namespace
 
 std::optional<std::vector<Constant>> evaluate(const Node &node, uint64_t fuel) {
@@ -109,17 +131,6 @@ std::optional<std::vector<Constant>> evaluate(const Node &node, uint64_t fuel) {
       return std::vector<Constant>{std::move(*y)};
   Result<ops::Lowered> lowered = ops::lower(node);
   if (!lowered.ok() || !lowered->symbols.empty()) return std::nullopt;
-  loop::Kernel &kernel = lowered->kernel;
-  std::vector<loop::Binding> bindings;
-  for (loop::KernelBuffer &b : kernel.buffers) {
-    if (b.role == loop::BufferRole::constant) b.role = loop::BufferRole::input; // as it lies, not packed
-    bindings.push_back(loop::row_major(b, std::max(1, bits(b.dtype) / 8)));
-  }
-  const loop::Target target = wide_target();
-  loop::Module module;
-  const loop::Schedule schedule = loop::default_schedule(kernel, bindings, target);
-  const loop::AppliedKernel applied = loop::apply(module, kernel, bindings, target, schedule, "evaluate");
-  loop::legalize(module, target);
 
   std::vector<loop::Argument> arguments;
   std::vector<std::vector<std::byte>> results(node.result_count());
@@ -137,14 +148,7 @@ std::optional<std::vector<Constant>> evaluate(const Node &node, uint64_t fuel) {
     results[a.index].resize(static_cast<size_t>(byte_size(type.dtype(), type.elements().value()).value_or(0)));
     arguments.push_back(loop::Argument::buffer(results[a.index].data(), static_cast<int64_t>(results[a.index].size())));
   }
-  std::vector<std::byte> scratch(static_cast<size_t>(applied.scratch_bytes) + 64);
-  if (applied.scratch_bytes > 0) {
-    const auto address = reinterpret_cast<uintptr_t>(scratch.data());
-    arguments.push_back(loop::Argument::buffer(scratch.data() + ((64 - address % 64) % 64), applied.scratch_bytes));
-  }
-  loop::InterpreterOptions options;
-  options.fuel = fuel;
-  const Result<loop::RunInfo> run = loop::interpret(module, applied.function, arguments, options);
+  const Result<loop::RunInfo> run = run_kernel(lowered->kernel, std::move(arguments), fuel);
   if (!run.ok()) {
     CAMEO_CHECK(exit_code(run.errors()) == ExitCode::unsupported,
                 "evaluation of " + node.str() + ": " + run.errors()[0].what);
@@ -157,6 +161,30 @@ std::optional<std::vector<Constant>> evaluate(const Node &node, uint64_t fuel) {
     out.push_back(ConstantData::own(type.dtype(), *type.static_shape(), std::move(results[i])));
   }
   return out;
+}
+
+Constant derive(const loop::Kernel &kernel, const ConstantData &data) {
+  CAMEO_CHECK(kernel.buffers.size() == 2, "a derived constant has one source");
+  const loop::KernelBuffer &made = kernel.buffers[1];
+  std::vector<int64_t> dims;
+  int64_t elements = 1;
+  for (const loop::Extent &e : made.dims) {
+    dims.push_back(e.value);
+    elements *= e.value;
+  }
+  std::vector<std::byte> result(static_cast<size_t>(byte_size(made.dtype, elements).value_or(0)));
+  std::span<const std::byte> bytes = data.bytes();
+  std::vector<std::byte> aligned;
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % alignof(std::max_align_t) != 0) {
+    aligned.assign(bytes.begin(), bytes.end());
+    bytes = aligned;
+  }
+  const Result<loop::RunInfo> run =
+      run_kernel(kernel, {loop::Argument::readonly(bytes.data(), static_cast<int64_t>(bytes.size())),
+                          loop::Argument::buffer(result.data(), static_cast<int64_t>(result.size()))},
+                 uint64_t{1} << 50);
+  CAMEO_CHECK(run.ok() && run->status == 0, "a derived constant cannot be computed");
+  return ConstantData::own(made.dtype, dims, std::move(result));
 }
 
 } // namespace cameo::passes

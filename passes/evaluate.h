@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cameo/ir/graph.h"
+#include "cameo/loop/kernel.h"
 
 #include <optional>
 
@@ -11,5 +12,8 @@ namespace cameo::passes {
 /// kernel, extents are symbolic, an operand is not a constant at hand, a check failed (the run will say so), or it takes more than
 /// `fuel` steps.
 std::optional<std::vector<graph::Constant>> evaluate(const graph::Node &node, uint64_t fuel);
+
+/// What a kernel of one input and one output of constant extents makes of a constant, row-major.
+graph::Constant derive(const loop::Kernel &kernel, const graph::ConstantData &data);
 
 } // namespace cameo::passes

@@ -190,7 +190,7 @@ void Planner::place_kernel(const Node &node) {
       place_result(node, lowered, static_cast<int32_t>(i));
   Step step;
   step.node = numbers_.of(&node);
-  step.algorithm = ops::algorithms(node).front();
+  step.algorithm = algorithms_[static_cast<size_t>(step.node)];
   std::vector<int32_t> buffers;
   for (const ops::Argument &a : lowered.arguments)
     if (const Value *v = argument_value(node, a); v && place(v)) buffers.push_back(place(v)->buffer);

@@ -2,6 +2,8 @@
 // readers wish.
 #include "planner.h"
 
+#include "choose_algorithm.h"
+
 #include "cameo/ir/print.h"
 
 #include <algorithm>
@@ -54,13 +56,16 @@ void Planner::lower_nodes() {
   times_.resize(static_cast<size_t>(numbers_.node_count()));
   list_nodes(body());
   kernels_.resize(static_cast<size_t>(numbers_.node_count()));
+  algorithms_.resize(kernels_.size());
   for (Node *node : nodes_) {
     if (node->is(Op::constant)) continue;
     if (has_branches(*node) || node->is(Op::check)) {
       check_control(*node);
       continue;
     }
-    Result<ops::Lowered> lowered = ops::lower(*node);
+    std::string &algorithm = algorithms_[static_cast<size_t>(numbers_.of(node))];
+    algorithm = choose_algorithm(*node, target_, options_);
+    Result<ops::Lowered> lowered = ops::lower(*node, {algorithm});
     if (lowered.ok())
       kernels_[static_cast<size_t>(numbers_.of(node))] = std::move(*lowered);
     else

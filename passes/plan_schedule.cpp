@@ -2,6 +2,7 @@
 #include "planner.h"
 
 #include "cameo/loop/apply.h"
+#include "cameo/ops/conv_kernels.h"
 
 #include <algorithm>
 
@@ -22,22 +23,37 @@ void Planner::schedule() {
       add_temporaries(static_cast<int32_t>(s), homeless);
       schedule(plan_.steps[s]);
     }
+    if (scratch_bytes_ == 0) continue;
+    // Scratch memory shares the arena with tensors that do not live during the step.
+    const int32_t b = add_buffer(BufferPlan::Space::arena, -1, scratch_bytes_);
+    plan_.steps[s].scratch = b;
+    buffer(b).first = buffer(b).last = static_cast<int32_t>(s);
   }
 }
 
 void Planner::schedule(Step &step) {
   BoundStep bound = bound_step(step);
   const loop::Kernel &kernel = bound.lowered.kernel;
+  scratch_bytes_ = 0;
   if (options_.plain_schedules) {
     step.schedule = loop::plain_schedule(kernel);
     return;
   }
   const std::vector<loop::Binding> before = bound.bindings;
-  step.schedule = loop::default_schedule(kernel, bound.bindings, target_);
+  step.schedule = step.algorithm.starts_with("winograd") ? ops::winograd_schedule(kernel, bound.bindings, target_)
+                                                         : loop::default_schedule(kernel, bound.bindings, target_);
+  for (size_t i = 0; i < kernel.stages.size(); ++i) {
+    const loop::Place where = step.schedule.stages[i].place;
+    if (where != loop::Place::local && (where != loop::Place::root || !kernel.stages[i].stores.empty())) continue;
+    if (step.kind == Step::Kind::kernel) scratch_bytes_ = applied_.get(kernel, bound.bindings, step.schedule).scratch_bytes;
+    break;
+  }
   step.packed.clear();
-  for (size_t i = 0; i < before.size(); ++i)
-    if (options_.pack_weights && before[i].terms != bound.bindings[i].terms)
-      pack(step, static_cast<int32_t>(i), bound.bindings[i]);
+  for (size_t i = 0; i < before.size(); ++i) {
+    const bool derived = bound.lowered.arguments[i].derive != nullptr;
+    const bool repacked = options_.pack_weights && before[i].terms != bound.bindings[i].terms;
+    if (derived || repacked) pack(step, static_cast<int32_t>(i), repacked ? bound.bindings[i] : before[i]);
+  }
 }
 
 // Stages that the schedule keeps whole in memory, of symbolic size and without a buffer.
@@ -87,17 +103,24 @@ void Planner::pack(Step &step, int32_t argument, const loop::Binding &binding) {
   const Value *v = argument_value(node, lowered.arguments[static_cast<size_t>(argument)]);
   CAMEO_CHECK(v->constant(), "a schedule packs '" + v->name() + "', which is no constant");
   Placement p = unbind(binding, -1);
+  const bool derived = lowered.arguments[static_cast<size_t>(argument)].derive != nullptr;
+  std::string made_by; // what is derived, in which shape
+  if (derived) {
+    const loop::Kernel &make = *lowered.arguments[static_cast<size_t>(argument)].derive;
+    made_by = make.name;
+    for (const loop::Extent &e : make.buffers[1].dims) made_by += " " + std::to_string(e.value);
+  }
   // The same value in the same format is stored once.
-  for (const auto &[value, known] : packed_) {
+  for (const auto &[value, maker, known] : packed_) {
     Placement same = known;
     same.buffer = -1;
-    if (value == numbers_.of(v) && same == p) {
+    if (value == numbers_.of(v) && maker == made_by && same == p) {
       step.packed.emplace_back(argument, known);
       return;
     }
   }
-  p.buffer = add_buffer(BufferPlan::Space::weights, numbers_.of(v), bytes_of(v->type().dtype(), binding.size));
-  packed_.emplace_back(numbers_.of(v), p);
+  p.buffer = add_buffer(BufferPlan::Space::weights, numbers_.of(v), bytes_of(argument_type(node, lowered, static_cast<size_t>(argument)).dtype(), binding.size));
+  packed_.emplace_back(numbers_.of(v), made_by, p);
   step.packed.emplace_back(argument, std::move(p));
 }
 
@@ -116,12 +139,18 @@ BoundStep Planner::bound_step(const Step &step) {
   const Node &node = *numbers_.node(step.node);
   const ops::Lowered &lowered = *kernels_[static_cast<size_t>(step.node)];
   std::vector<std::pair<Placement, Type>> places;
-  for (const ops::Argument &a : lowered.arguments) {
+  for (size_t i = 0; i < lowered.arguments.size(); ++i) {
+    const ops::Argument &a = lowered.arguments[i];
+    Dim bytes;
+    if (a.derive) {
+      const Type type = argument_type(node, lowered, i);
+      places.emplace_back(dense(type, -1, bytes), type);
+      continue;
+    }
     if (const Value *v = argument_value(node, a)) {
       places.emplace_back(require_place(v), v->type());
       continue;
     }
-    Dim bytes;
     for (const Temporary &t : step.temporaries)
       if (t.stage == static_cast<int32_t>(a.index) && t.component == static_cast<int32_t>(a.component))
         places.push_back(temporary_place(lowered, a, t.buffer, bytes));

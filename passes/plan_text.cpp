@@ -7,7 +7,7 @@
 //   place  = "in" n ["offset" dim] ["terms" "(" term {"," term} ")"] ["halo" "(" n n {"," n n} ")" "fill" real]
 //   term   = n ["/" n] ["mod" n] "*" dim
 //   step   = kind ["node" n] ["value" n] ["buffer" n] ["keep"] ["counter" dim] ["from" place] ["to" place] ["algorithm" string]
-//            {"rule" rule} {"packed" n place} {"temporary" "stage" n "component" n "in" n} [schedule]
+//            {"rule" rule} {"packed" n place} {"temporary" "stage" n "component" n "in" n} ["scratch" n] [schedule]
 //   rule   = ("define" | "once" | "equal" | "spread") dim ["most" dim] ["element" n] {"factor" dim}
 //
 // dim is an expression as in types of Graph IR, schedule as in src/loop/schedule_text.cpp. A line a step, besides its schedule.
@@ -113,6 +113,7 @@ std::string text(const Step &step) {
   for (const Temporary &t : step.temporaries)
     out += " temporary stage " + std::to_string(t.stage) + " component " + std::to_string(t.component) + " in " +
            std::to_string(t.buffer);
+  if (step.scratch >= 0) out += " scratch " + std::to_string(step.scratch);
   return out + "\n";
 }
 
@@ -257,6 +258,7 @@ private:
       t.buffer = small("a buffer");
       s.temporaries.push_back(t);
     }
+    if (lex_.accept("scratch")) s.scratch = small("a buffer");
     std::pair<size_t, size_t> source{0, 0};
     if (lex_.at("schedule")) {
       source.first = lex_.peek().offset;

@@ -147,6 +147,8 @@ private:
       if (v && !packed && !plan_.find(numbers_.of(v)))
         say(here(), "uses value " + std::to_string(numbers_.of(v)) + ", which has no memory");
     }
+    if (s.scratch >= 0 && (!exists(s.scratch) || buffer(s.scratch).space != Space::arena))
+      say(here(), "has scratch memory outside of the arena");
     for (const Temporary &t : s.temporaries)
       if (t.stage < 0 || t.stage >= static_cast<int32_t>(lowered->kernel.stages.size()) || !exists(t.buffer) || t.component < 0 ||
           t.component >= static_cast<int32_t>(lowered->kernel.stages[static_cast<size_t>(t.stage)].types.size()))

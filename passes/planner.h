@@ -8,6 +8,7 @@
 #pragma once
 
 #include "dim_bounds.h"
+#include "kernel_cache.h"
 #include "steps.h"
 
 #include <map>
@@ -142,6 +143,10 @@ private:
   Diagnostics problems_;
   std::vector<graph::Node *> nodes_;                  ///< those with steps, outer ones before inner ones
   std::vector<std::optional<ops::Lowered>> kernels_;  ///< by node
+  std::vector<std::string> algorithms_;               ///< by node
+  loop::Module module_;
+  KernelCache applied_{module_, target_}; ///< kernels that need scratch memory
+  int64_t scratch_bytes_ = 0;             ///< of the step that was scheduled last, in the arena
   std::vector<Times> times_;                          ///< by node
   std::map<uint32_t, int32_t> yield_times_;           ///< by id of region
   std::vector<std::optional<Placement>> places_;      ///< by value
@@ -162,7 +167,7 @@ private:
   int32_t now_ = 0; ///< the last time that was given
   int64_t next_symbol_ = 0;
   int32_t grown_ = 0; ///< buffers
-  std::vector<std::pair<int32_t, Placement>> packed_; ///< constants in formats of their kernels
+  std::vector<std::tuple<int32_t, std::string, Placement>> packed_; ///< constants in formats of their kernels
 };
 
 } // namespace cameo::passes

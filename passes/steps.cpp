@@ -56,7 +56,8 @@ bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) 
   for (size_t s = 0; s < kernel.stages.size(); ++s)
     for (const loop::StageStore &store : kernel.stages[s].stores)
       if (store.buffer >= 0) {
-        if (writer >= 0 || store.buffer != result || store.rule != loop::OutOfRange::never) return false;
+        // Points that are not stored may read anything.
+        if (writer >= 0 || store.buffer != result || store.accumulate || store.rule == loop::OutOfRange::fail) return false;
         writer = static_cast<int32_t>(s);
       }
   if (writer < 0 || kernel.stages[static_cast<size_t>(writer)].is_reduction()) return false;
@@ -80,7 +81,7 @@ bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) 
   bool good = true;
   for_each_expr(kernel, [&](size_t reader, const Expr &e) {
     if (e.kind != Expr::Kind::buffer || e.source != operand) return;
-    good &= pointwise[reader] && e.rule == loop::OutOfRange::never && same_indices(e.indices, place);
+    good &= pointwise[reader] && (e.rule == loop::OutOfRange::never || e.rule == loop::OutOfRange::clamp) && same_indices(e.indices, place);
   });
   return good;
 }
@@ -199,6 +200,14 @@ const graph::Value *argument_value(const graph::Node &node, const ops::Argument 
   return a.kind == ops::Argument::Kind::result ? node.result(a.index) : node.operand(a.index);
 }
 
+Type argument_type(const graph::Node &node, const ops::Lowered &lowered, size_t i) {
+  const ops::Argument &a = lowered.arguments.at(i);
+  if (!a.derive) return argument_value(node, a)->type();
+  graph::Shape shape;
+  for (const loop::Extent &e : lowered.kernel.buffers.at(i).dims) shape.push_back(lowered.dim(e));
+  return Type::tensor(lowered.kernel.buffers[i].dtype, std::move(shape));
+}
+
 std::pair<Placement, Type> temporary_place(const ops::Lowered &lowered, const ops::Argument &a, int32_t buffer,
                                            Dim &bytes) {
   const loop::Stage &stage = lowered.kernel.stages.at(a.index);
@@ -215,7 +224,9 @@ BoundStep bind_step(const Plan &plan, ops::Lowered lowered, const std::vector<st
   step.lowered = std::move(lowered);
   for (size_t i = 0; i < places.size(); ++i) {
     const auto &[place, type] = places[i];
-    const BufferPlan::Space space = plan.buffers.at(static_cast<size_t>(place.buffer)).space;
+    // Derived constants have no buffer before they are packed.
+    const BufferPlan::Space space =
+        place.buffer < 0 ? BufferPlan::Space::weights : plan.buffers.at(static_cast<size_t>(place.buffer)).space;
     const bool port = space == BufferPlan::Space::input || space == BufferPlan::Space::output;
     Bound bound = bind(place, type, port ? std::max(1, bits(type.dtype()) / 8) : 64, step.lowered);
     // Memory that the kernel also writes by another name.
@@ -287,7 +298,7 @@ Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numberi
     const Placement *packed = nullptr;
     for (const auto &[argument, place] : step.packed)
       if (argument == static_cast<int32_t>(i)) packed = &place;
-    places.emplace_back(packed ? *packed : place_of(numbers.of(value)), value->type());
+    places.emplace_back(packed ? *packed : place_of(numbers.of(value)), argument_type(node, lowered, i));
   }
   return bind_step(plan, std::move(lowered), places);
 }

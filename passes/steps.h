@@ -43,6 +43,9 @@ std::pair<Placement, graph::Type> temporary_place(const ops::Lowered &lowered, c
 /// Value behind argument `a` of a node's kernel; null for temporaries.
 const graph::Value *argument_value(const graph::Node &node, const ops::Argument &a);
 
+/// Type of what argument `i` of a lowered kernel of `node` holds: that of the value behind it, or what is derived from it.
+graph::Type argument_type(const graph::Node &node, const ops::Lowered &lowered, size_t i);
+
 /// Whether kernel buffer `result` may share the memory of buffer `operand`, element for element: every element is read before
 /// the same one is written, whatever the schedule.
 bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result);

@@ -27,6 +27,10 @@ void declare_compilation(CLI::App &app, Words &words) {
   app.add_option("--target-cpu", words.target_cpu,
                  "CPUs to compile for: native (default), portable, or a list such as x86-64-v3,x86-64-v4")
       ->type_name("CPU");
+  app.add_option("--winograd", words.options.winograd,
+                 "Minimal filtering of 3x3 convolutions, faster and less exact: off, f2, or auto (default)")
+      ->type_name("WHICH")
+      ->check(CLI::IsMember({"off", "f2", "auto"}));
   app.add_option("--external-data-root", words.options.external_data_root,
                  "Folder besides the model's own that external data may lie in")
       ->type_name("DIR");

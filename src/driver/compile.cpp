@@ -106,6 +106,7 @@ Result<codegen::Provenance> provenance(const frontend::ModelInfo &info, const Op
   }
   p.flags = "target-cpu=";
   for (size_t i = 0; i < targets.size(); ++i) p.flags += (i ? "," : "") + targets[i].name;
+  if (options.winograd != "auto") p.flags += " winograd=" + options.winograd;
   std::vector<std::pair<std::string, int64_t>> dims = options.dims;
   std::sort(dims.begin(), dims.end());
   for (const auto &[name, value] : dims) p.flags += " dim=" + name + "=" + std::to_string(value);
@@ -200,6 +201,14 @@ Result<std::vector<PortInfo>> port_infos(const std::vector<std::pair<std::string
 
 } // namespace
 
+passes::ProgramOptions program_options(const Options &options) {
+  passes::ProgramOptions program;
+  program.plan.winograd = options.winograd == "off"  ? passes::Winograd::off
+                          : options.winograd == "f2" ? passes::Winograd::f2
+                                                     : passes::Winograd::automatic;
+  return program;
+}
+
 Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph) {
   std::vector<std::pair<std::string, graph::Type>> values;
   for (const graph::Value *argument : graph.main().body->arguments())
@@ -248,7 +257,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   }
 
   // From here on the graph does not change.
-  auto program = passes::build_program(graph, targets);
+  auto program = passes::build_program(graph, targets, program_options(options));
   if (!program) return in_file(program.errors(), out.model->info.path);
   clock.done("lower");
   for (const passes::Variant &v : program->variants)

@@ -20,6 +20,9 @@ struct Compiled {
   std::vector<Phase> phases;
 };
 
+/// How programs are built as the options say.
+passes::ProgramOptions program_options(const Options &options);
+
 /// Loads, lowers and generates code; touches no file but the model's. `name` is the C prefix. Link rule of codegen/artefact.h: no
 /// other thread may exist for Emit::so.
 Result<Compiled> compile_model(const Options &options, Emit emit, const std::string &name);

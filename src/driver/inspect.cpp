@@ -134,7 +134,7 @@ Result<InspectReport> inspect_model(const Options &options) {
   // What compiling would make of it, on this machine.
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets("native"));
   if (auto changed = passes::run_pipeline(graph); !changed) return changed.errors();
-  auto program = passes::build_program(graph, targets);
+  auto program = passes::build_program(graph, targets, program_options(options));
   if (!program && exit_code(program.errors()) != ExitCode::unsupported) return program.errors();
   if (!program) unsupported(program.errors());
   coverage(info);

@@ -1,5 +1,6 @@
 // The table from canonical op to the function that lowers it, and the lowering of groups (see cameo/ops/lower.h).
 #include "lowering.h"
+#include "winograd.h"
 
 namespace cameo::ops {
 namespace {
@@ -93,7 +94,8 @@ Problem bad_value(const Value *value) {
   return {};
 }
 
-Problem lower_one(Lowering &l, const Node &node) {
+Problem lower_one(Lowering &l, const Node &node, const std::string &algorithm) {
+  if (node.is(Op::conv) && algorithm.starts_with("winograd")) return lower_winograd(l, node, algorithm == "winograd2" ? 2 : 4);
   const LowerFunction lower = function_of(node.op());
   if (!lower) return std::string(name(node.op())) + " has no kernel";
   for (const Value *v : node.operands())
@@ -128,16 +130,21 @@ Result<Lowered> unsupported(const Node &node, const std::string &why) {
 } // namespace
 
 std::vector<std::string> algorithms(const Node &node) {
-  if (node.is(Op::fused)) {
-    for (const Node *inner : node.body()->nodes())
-      if (inner->is(Op::conv)) return algorithms(*inner);
-    return {"direct"};
+  std::vector<std::string> list{"direct"};
+  if (!node.is(Op::fused)) {
+    if (!function_of(node.op())) return {};
+    if (node.is(Op::conv) && winograd_applies(node, *node.operand(1))) list.insert(list.end(), {"winograd2", "winograd4"});
+    return list;
   }
-  if (!function_of(node.op())) return {};
-  return {"direct"};
+  const graph::Region *body = node.body();
+  for (const Node *inner : body->nodes())
+    for (size_t i = 0; inner->is(Op::conv) && i < node.operand_count(); ++i)
+      if (body->argument(i) == inner->operand(1) && winograd_applies(*inner, *node.operand(i)))
+        list.insert(list.end(), {"winograd2", "winograd4"});
+  return list;
 }
 
-Result<Lowered> lower(const Node &node, const LowerOptions &) {
+Result<Lowered> lower(const Node &node, const LowerOptions &options) {
   Lowering l(kernel_name(node));
   if (node.is(Op::fused)) {
     const graph::Region *body = node.body();
@@ -146,7 +153,7 @@ Result<Lowered> lower(const Node &node, const LowerOptions &) {
       l.bind_operand(body->argument(i), node.operand(i), i);
     }
     for (const Node *inner : body->nodes())
-      if (Problem p = lower_one(l, *inner)) return unsupported(*inner, *p);
+      if (Problem p = lower_one(l, *inner, options.algorithm)) return unsupported(*inner, *p);
     const std::vector<Value *> results = body->results();
     for (size_t i = 0; i < results.size(); ++i) l.store_result(results[i], i);
   } else {
@@ -155,7 +162,7 @@ Result<Lowered> lower(const Node &node, const LowerOptions &) {
         if (Problem p = bad_value(node.operand(i))) return unsupported(node, *p);
         l.bind_operand(node.operand(i), node.operand(i), i);
       }
-    if (Problem p = lower_one(l, node)) return unsupported(node, *p);
+    if (Problem p = lower_one(l, node, options.algorithm)) return unsupported(node, *p);
     for (size_t i = 0; i < node.result_count(); ++i) l.store_result(node.result(i), i);
   }
   return l.finish(origin_of(node));

@@ -166,7 +166,8 @@ ExprId Lowering::read(const Value *value, std::vector<Index> indices, OutOfRange
   std::vector<Index> axes(s.space.axes.size());
   for (size_t d = 0; d < s.space.dims.size(); ++d) {
     const Index &map = s.space.dims[d];
-    const Index &wanted = indices[d];
+    Index wanted = indices[d];
+    wanted.constant -= map.constant;
     if (map.axes.size() == 1) {
       axes[map.axes[0].first] = wanted;
       continue;
@@ -228,6 +229,7 @@ void Lowering::define(const Value *value, int32_t number, int32_t component, con
   s.stage = number;
   s.component = component;
   s.space = space;
+  partial_ = partial_ || space.partial;
   CAMEO_CHECK(sources_.emplace(value->id(), std::move(s)).second, "a value is lowered twice");
 }
 
@@ -269,6 +271,14 @@ int32_t Lowering::add_result_buffer(const Value *value) {
   for (const Dim &d : value->type().shape()) dims.push_back(extent(d));
   lowered_.arguments.push_back({Argument::Kind::result, SIZE_MAX, 0, nullptr});
   return kernel().add_buffer(unique("y"), value->type().dtype(), std::move(dims), loop::BufferRole::output);
+}
+
+int32_t Lowering::derived(const Value *value, std::string name, std::shared_ptr<const loop::Kernel> make) {
+  const Source &s = source(value);
+  CAMEO_CHECK(s.outside && s.outside->constant() && make->buffers.size() == 2, "only constants are derived from");
+  lowered_.arguments.push_back({Argument::Kind::operand, s.operand, 0, make});
+  const loop::KernelBuffer &made = make->buffers[1];
+  return kernel().add_buffer(std::move(name), made.dtype, made.dims, loop::BufferRole::constant);
 }
 
 int32_t Lowering::define_buffer(const Value *value) {
@@ -320,6 +330,7 @@ void Lowering::store_result(const Value *value, size_t index) {
   writer.stores[component].buffer = buffer;
   writer.stores[component].indices = space.dims;
   writer.stores[component].saturate = s.saturate;
+  if (space.partial) writer.stores[component].rule = OutOfRange::fill;
 }
 
 // Stages that store nothing and that no stage with a use reads.
@@ -363,10 +374,39 @@ void Lowering::prune() {
     if (e.kind == loop::Expr::Kind::stage) e.source = std::max(renumbered[e.source], 0); // dead ones point anywhere
 }
 
+// Points outside of the tensor, which are not stored, must not read outside of other tensors.
+void Lowering::clamp_partial() {
+  loop::Kernel &k = kernel();
+  for (const loop::Stage &reader : k.stages) {
+    std::vector<bool> seen(k.exprs.size(), false);
+    std::vector<ExprId> stack(reader.next.begin(), reader.next.end());
+    stack.insert(stack.end(), reader.init.begin(), reader.init.end());
+    while (!stack.empty()) {
+      const ExprId id = stack.back();
+      stack.pop_back();
+      if (seen[id]) continue;
+      seen[id] = true;
+      loop::Expr &e = k.exprs[id];
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+      const bool buffer = e.kind == loop::Expr::Kind::buffer;
+      if ((!buffer && e.kind != loop::Expr::Kind::stage) || e.rule != OutOfRange::never) continue;
+      for (size_t d = 0; d < e.indices.size(); ++d) {
+        const loop::Extent extent = buffer ? k.buffers[e.source].dims[d] : k.stages[e.source].axes[d].extent;
+        int64_t first = e.indices[d].constant, last = first;
+        for (const auto &[axis, coefficient] : e.indices[d].axes)
+          if (reader.axes[axis].extent.is_constant())
+            (coefficient < 0 ? first : last) += coefficient * (reader.axes[axis].extent.value - 1);
+        if (extent.is_constant() && e.indices[d].indirect < 0 && (first < 0 || last >= extent.value)) e.rule = OutOfRange::clamp;
+      }
+    }
+  }
+}
+
 Lowered Lowering::finish(std::string origin) {
   for (const Argument &a : lowered_.arguments)
     CAMEO_CHECK(a.index != SIZE_MAX, "a value written part by part is no result of its group");
   prune();
+  if (partial_) clamp_partial();
   kernel().origin = std::move(origin);
   const std::vector<std::string> problems = loop::verify(kernel());
   CAMEO_CHECK(problems.empty(), problems.empty() ? "" : problems[0]);

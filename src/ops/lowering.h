@@ -29,6 +29,7 @@ using Problem = std::optional<std::string>;
 struct Space {
   std::vector<loop::Axis> axes;
   std::vector<Index> dims;
+  bool partial = false; ///< some points lie outside of the tensor: they are not stored, and read whatever is near
 };
 
 class Lowering {
@@ -69,6 +70,8 @@ public:
   int32_t define_buffer(const graph::Value *value);
   /// A buffer of i64 for the extents of a node's results (lower_extents).
   int32_t add_extents(int64_t count);
+  /// A buffer that holds what `kernel` makes of a constant operand when compiling.
+  int32_t derived(const graph::Value *value, std::string name, std::shared_ptr<const loop::Kernel> kernel);
   /// A stage that stores one scalar at `position` of a buffer of rank 1.
   void add_element(int32_t buffer, int64_t position, ExprId value);
   /// Data of a constant operand, null when it is not one or not at hand.
@@ -118,10 +121,12 @@ private:
   ExprId as_value(ExprId e, DType dtype); ///< a buffer's byte to an i1 where the dtype is bool
   std::string unique(std::string_view name);
   void prune();
+  void clamp_partial();
 
   Lowered lowered_;
   std::map<uint32_t, Source> sources_; ///< by value id
   std::map<std::string, int> names_;
+  bool partial_ = false; ///< some stage has points outside of its tensor
 };
 
 /// The value of one element as a number of the compute type: what a lowering computes with.

@@ -130,6 +130,7 @@ struct Step {
   /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
   std::vector<Temporary> temporaries; ///< kernel: what lies in the arena, not in its scratch memory
+  int32_t scratch = -1; ///< kernel: the buffer that is its scratch memory; -1: it has none, or that behind the arena
   loop::Schedule schedule; ///< of the kernel
   friend bool operator==(const Step &, const Step &) = default;
 };
@@ -148,13 +149,16 @@ struct Plan {
   friend bool operator==(const Plan &, const Plan &) = default;
 };
 
+/// Which minimal filters a convolution may use: none, F(2,3), or F(4,3) as well where the model of the target says that it wins.
+enum class Winograd : uint8_t { off, f2, automatic };
+
 /// What a plan may depend on besides graph and target.
 struct PlanOptions {
   bool in_place = true;         ///< results may overwrite an operand that dies
   bool views = true;            ///< reshape, slice, concat, ... without copies
   bool halos = true;            ///< producers write into buffers with a border for padded windows
   bool pack_weights = true;     ///< constants are re-laid for their kernel
-  bool winograd = true;         ///< Winograd where the model of the target says that it wins
+  Winograd winograd = Winograd::automatic;
   bool plain_schedules = false; ///< every kernel by plain_schedule: slow, the oracle of tests
 };
 
