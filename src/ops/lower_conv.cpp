@@ -2,6 +2,8 @@
 // w_zero), x being x_zero outside. A grouped one computes channel g * size + i at axes g and i; a depthwise one has a single channel axis.
 #include "window.h"
 
+#include "cameo/ops/stage_builder.h"
+
 namespace cameo::ops {
 namespace {
 
@@ -63,17 +65,9 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
 
   const Channels c = channels(l, ys, groups);
   loop::Stage stage = l.stage(c.space, "sum");
-  // w: [m, c / group, k...]
+  // w: [m, c / group, k...]. Channels are summed innermost: neighbours in memory inside, and windows of neighbouring results, which
+  // overlap, do not meet in one step.
   std::vector<Index> weight{c.result, {}}, input{c.space.dims[0], c.group};
-  const bool depthwise = groups > 1 && ws[1].is(1); // the group is the input's channel
-  // Dot products of bytes run along the channels, which are then innermost.
-  const bool bytes = bits(stored) == 8 && t == Scalar::i32 && !ws[1].is(1);
-  auto add_channels = [&] {
-    const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(ws[1]));
-    weight[1] = input[1] = loop::axis_index(channel);
-    if (groups > 1) input[1] = sum(l, scaled(c.group, ws[1].value()), input[1]);
-  };
-  if (!depthwise && !bytes) add_channels();
   bool inside = true;
   for (size_t d = 0; d + 2 < ws.size(); ++d) {
     const int32_t tap = Lowering::add_reduction(stage, "k" + std::to_string(d), l.extent(ws[d + 2]));
@@ -81,7 +75,11 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
     input.push_back(window.coordinate(l, d, c.space.dims[d + 2], loop::axis_index(tap)));
     inside = inside && window.inside(d, xs[d + 2], ys[d + 2], ws[d + 2]);
   }
-  if (!depthwise && bytes) add_channels();
+  if (groups == 1 || !ws[1].is(1)) { // else depthwise: the group is the input's channel
+    const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(ws[1]));
+    weight[1] = input[1] = loop::axis_index(channel);
+    if (groups > 1) input[1] = sum(l, scaled(c.group, ws[1].value()), input[1]);
+  }
   if (stage.axes.size() == c.space.axes.size())
     Lowering::add_reduction(stage, "one", 1); // depthwise without spatial axes
 
@@ -118,6 +116,64 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
   return {};
 }
 
+namespace {
+
+// One spatial axis of a transposed convolution as interleaved convolutions. Results whose position o + pad leaves the remainder b when
+// divided by the stride are sums over the taps b, b + stride, ...:
+//   o = stride * a + b - pad,   y[o] = sum over t of x[a - t] * w[b + stride * t]
+struct Phases {
+  int64_t stride, taps, first, count; ///< taps per phase; a goes from `first` over `count` values
+  int64_t shift;                      ///< o of a = first, b = 0; it may be negative
+  bool partial;                       ///< some o are not in [0, extent)
+};
+
+Phases phases_of(int64_t stride, int64_t taps, int64_t pad, int64_t extent) {
+  Phases p{};
+  p.stride = stride;
+  p.taps = (taps + stride - 1) / stride;
+  p.first = pad / stride;
+  p.count = (extent - 1 + pad) / stride - p.first + 1;
+  p.shift = stride * p.first - pad;
+  p.partial = p.shift < 0 || p.shift + stride * p.count > extent;
+  return p;
+}
+
+// u[c, m, b, t, ...] = w[c, m, b + stride * t, ...], 0 behind the last tap.
+std::shared_ptr<const loop::Kernel> phase_kernel(const graph::Type &weights, const std::vector<Phases> &phases) {
+  auto kernel = std::make_shared<loop::Kernel>();
+  kernel->name = "phases";
+  const std::vector<int64_t> dims = *weights.static_shape();
+  std::vector<loop::Axis> axes{{"c", dims[0], AxisKind::parallel}, {"m", dims[1], AxisKind::parallel}};
+  std::vector<Index> at{loop::axis_index(0), loop::axis_index(1)};
+  for (const Phases &p : phases) {
+    const auto b = static_cast<int32_t>(axes.size());
+    axes.push_back({"b" + std::to_string(b), p.stride, AxisKind::parallel});
+    axes.push_back({"t" + std::to_string(b), p.taps, AxisKind::parallel});
+    at.push_back(window_index(b + 1, p.stride, b, 1, 0));
+  }
+  std::vector<loop::Extent> from(dims.begin(), dims.end()), to;
+  for (const loop::Axis &axis : axes) to.push_back(axis.extent);
+  const int32_t w = kernel->add_buffer("w", weights.dtype(), from, loop::BufferRole::input);
+  const int32_t u = kernel->add_buffer("u", weights.dtype(), to, loop::BufferRole::output);
+  const ExprId value = kernel->read(w, at, OutOfRange::fill, 0);
+  const auto rank = static_cast<int32_t>(axes.size());
+  kernel->add_stage(stored(stage("u", std::move(axes), kernel->expr(value).type, value), u, identity(rank)));
+  return kernel;
+}
+
+// Whether the interleaved form applies: filters and extents are known.
+bool has_phases(Lowering &l, const graph::Node &node, const Window &window) {
+  const Value *w = node.operand(1), *y = node.result();
+  if (!l.constant(w) || bits(w->type().dtype()) < 8 || !w->type().static_shape()) return false;
+  for (size_t d = 0; d + 2 < w->type().shape().size(); ++d)
+    if (window.dilations[d] != 1 || !window.low[d].is_constant() || window.low[d].value() < 0 || !y->type().shape()[d + 2].is_constant() ||
+        y->type().shape()[d + 2].is(0))
+      return false;
+  return true;
+}
+
+} // namespace
+
 // y[n, m, o...] = bias[m] + sum over c, k of x[n, c, i] * w[c, m, k] where i * stride + k * dilation - pad = o.
 Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
   if (Problem p = bad_dtype(node)) return p;
@@ -131,14 +187,37 @@ Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
     return "a grouped conv_transpose with a symbolic number of channels has no kernel";
 
   const Channels c = channels(l, ys, groups);
-  loop::Stage stage = l.stage(c.space, "sum");
+  Channels out = c;
+  std::vector<Phases> phases;
+  if (has_phases(l, node, window)) {
+    out.space.axes.resize(c.space.axes.size() - (ys.size() - 2));
+    for (size_t d = 0; d + 2 < ws.size(); ++d) {
+      phases.push_back(phases_of(window.strides[d], ws[d + 2].value(), window.low[d].value(), ys[d + 2].value()));
+      const Phases &p = phases.back();
+      const auto axis = static_cast<int32_t>(out.space.axes.size());
+      out.space.axes.push_back({"a" + std::to_string(d), p.count, AxisKind::parallel});
+      out.space.dims[d + 2] = loop::axis_index(axis, p.stride, p.shift);
+      if (p.stride > 1) {
+        out.space.axes.push_back({"b" + std::to_string(d), p.stride, AxisKind::parallel});
+        out.space.dims[d + 2].axes.emplace_back(axis + 1, 1);
+      }
+      out.space.partial = out.space.partial || p.partial;
+    }
+  }
+  loop::Stage stage = l.stage(out.space, "sum");
   const Dim inputs = groups == 1 ? ws[0] : Dim(ws[0].value() / groups);
-  const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(inputs));
-  Index in = loop::axis_index(channel);
-  if (groups > 1) in = sum(l, scaled(c.group, inputs.value()), in);
-  std::vector<Index> input{c.space.dims[0], in}, weight{in, c.within};
+  std::vector<Index> input{c.space.dims[0], {}}, weight{{}, c.within};
   ExprId valid = -1; // positions between the strides have no input
   for (size_t d = 0; d + 2 < ws.size(); ++d) {
+    if (!phases.empty()) {
+      const Phases &p = phases[d];
+      const std::vector<std::pair<int32_t, int64_t>> &axes = out.space.dims[d + 2].axes;
+      const int32_t tap = Lowering::add_reduction(stage, "t" + std::to_string(d), p.taps);
+      weight.push_back(axes.size() > 1 ? loop::axis_index(axes[1].first) : Index{});
+      weight.push_back(loop::axis_index(tap));
+      input.push_back(window_index(axes[0].first, 1, tap, -1, p.first));
+      continue;
+    }
     const int32_t tap = Lowering::add_reduction(stage, "k" + std::to_string(d), l.extent(ws[d + 2]));
     weight.push_back(loop::axis_index(tap));
     Index at = sum(l, c.space.dims[d + 2], scaled(loop::axis_index(tap), -window.dilations[d]));
@@ -153,9 +232,14 @@ Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
     }
     input.push_back(at);
   }
+  Index in = loop::axis_index(Lowering::add_reduction(stage, "c", l.extent(inputs)));
+  if (groups > 1) in = sum(l, scaled(c.group, inputs.value()), in);
+  input[1] = weight[0] = in;
   ExprId a = convert(l, l.read(x, input, OutOfRange::fill, 0), x->type().dtype(), t);
   if (valid >= 0) a = l.select(valid, a, l.number(t, 0));
-  const ExprId b = convert(l, l.read(w, weight), w->type().dtype(), t);
+  const ExprId tap = phases.empty() ? l.read(w, weight)
+                                    : l.kernel().read(l.derived(w, "u", phase_kernel(w->type(), phases)), weight);
+  const ExprId b = convert(l, tap, w->type().dtype(), t);
   const ExprId acc = l.kernel().carried(t);
   stage.types = {t};
   stage.init = {bias ? convert(l, l.read(bias, {c.result}), bias->type().dtype(), t) : l.number(t, 0)};
@@ -163,9 +247,9 @@ Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
   stage.combine = Opcode::add;
   const int32_t number = l.add_stage(std::move(stage));
   if (compute == y->type().dtype())
-    l.define(y, number, 0, c.space);
+    l.define(y, number, 0, out.space);
   else
-    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
+    l.define_pointwise(y, out.space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
   return {};
 }
 

@@ -1,6 +1,8 @@
 // Convolutions and pools against plain loops.
 #include "program_runner.h"
 
+#include "cameo/passes/passes.h"
+
 namespace cameo::passes {
 namespace {
 
@@ -8,6 +10,7 @@ struct Conv {
   int64_t n = 1, c = 4, h = 7, w = 6, m = 8, kh = 3, kw = 3, sh = 1, sw = 1, dh = 1, dw = 1, ph = 0, pw = 0, qh = 0,
           qw = 0, group = 1;
   bool bias = false;
+  double tolerance = 1e-6;
   int64_t oh() const { return (h + ph + qh - (kh - 1) * dh - 1) / sh + 1; }
   int64_t ow() const { return (w + pw + qw - (kw - 1) * dw - 1) / sw + 1; }
 
@@ -56,7 +59,7 @@ struct Conv {
     std::string text = "graph @g stage canonical {\n  main(%x: " + xt + ", %f: " + ft + ", %b: " + bt +
                        ") {\n    %y = conv %x, %f" + (bias ? ", %b" : "") + " {" + attributes() + "} : " + yt +
                        "\n    yield %y as \"y\"\n  }\n}\n";
-    check_graph(text, {x, f, b}, {want});
+    check_graph(text, {x, f, b}, {want}, tolerance);
     // Constant filters, channels last around the convolution.
     graph::Graph g("g");
     graph::Region *body = g.main().body;
@@ -84,12 +87,14 @@ struct Conv {
     graph::Value *out =
         g.create(graph::InsertPoint::end(body), graph::Op::relayout, {y}, {}, {result.with_layout({})})->result();
     g.set_results(g.main(), {out}, {"y"});
+    for (const Winograd winograd : {Winograd::off, Winograd::f2, Winograd::automatic})
     for (bool halos : {true, false}) {
       ProgramOptions options;
       options.plan.halos = halos;
+      options.plan.winograd = winograd;
       const RunResult r = run_graph(g, {x}, options);
       ASSERT_EQ(r.outputs.size(), 1u);
-      expect_near(r.outputs[0], want, 1e-6, halos ? "halos" : "no halos");
+      expect_near(r.outputs[0], want, winograd == Winograd::off ? 1e-6 : tolerance, halos ? "halos" : "no halos");
     }
   }
 };
@@ -125,6 +130,19 @@ TEST(Conv, Grouped) {
   c.bias = true;
   c.check();
 }
+TEST(Conv, GroupsOfWholePanels) {
+  Conv c;
+  c.c = 24, c.m = 384, c.group = 3;
+  c.ph = c.qh = 1;
+  c.check();
+}
+TEST(Conv, GroupsThatAreNoPanels) {
+  Conv c;
+  c.c = 12, c.m = 180, c.group = 3;
+  c.n = 2, c.pw = 1;
+  c.bias = true;
+  c.check();
+}
 TEST(Conv, Depthwise) {
   Conv c;
   c.c = c.m = c.group = 20;
@@ -152,6 +170,88 @@ TEST(Conv, OneChannelIn) {
   c.bias = true;
   c.check();
 }
+
+namespace {
+
+// Transposed convolution with constant filters (interleaved convolutions) and with filters as an input.
+void check_transposed(int64_t stride, int64_t taps, int64_t pad, int64_t extra, int64_t group) {
+  SCOPED_TRACE("stride " + std::to_string(stride) + " taps " + std::to_string(taps) + " pad " + std::to_string(pad));
+  const int64_t n = 2, c = 6, m = 4, h = 5, w = 4, each = m / group;
+  const int64_t oh = (h - 1) * stride + taps - 2 * pad + extra, ow = (w - 1) * stride + taps - 2 * pad + extra;
+  const Values x = some(n * c * h * w, 1), f = some(c * each * taps * taps, 2), b = some(m, 3);
+  Values want(static_cast<size_t>(n * m * oh * ow));
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t o = 0; o < m; ++o)
+      for (int64_t y = 0; y < oh; ++y)
+        for (int64_t q = 0; q < ow; ++q) want[size_t(((i * m + o) * oh + y) * ow + q)] = b[size_t(o)];
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t k = 0; k < c; ++k)
+      for (int64_t y = 0; y < h; ++y)
+        for (int64_t q = 0; q < w; ++q)
+          for (int64_t e = 0; e < each; ++e)
+            for (int64_t u = 0; u < taps; ++u)
+              for (int64_t v = 0; v < taps; ++v) {
+                const int64_t r = y * stride + u - pad, s = q * stride + v - pad, o = k / (c / group) * each + e;
+                if (r < 0 || r >= oh || s < 0 || s >= ow) continue;
+                want[size_t(((i * m + o) * oh + r) * ow + s)] +=
+                    x[size_t(((i * c + k) * h + y) * w + q)] * f[size_t(((k * each + e) * taps + u) * taps + v)];
+              }
+  for (double &v : want) v = std::max(v, 0.0);
+  graph::Graph g("g");
+  graph::Region *body = g.main().body;
+  auto type = [](std::vector<int64_t> dims) { return graph::Type::tensor(DType::f32, {dims.begin(), dims.end()}); };
+  const graph::Layout nhwc = graph::Layout::channels_last(4);
+  graph::Value *gx = g.add_argument(body, type({n, c, h, w}), "x");
+  graph::Value *filters[2] = {g.add_argument(body, type({c, each, taps, taps}), "f"), nullptr};
+  auto constant = [&](std::vector<int64_t> dims, const Values &v) {
+    const auto data = graph::ConstantData::of(DType::f32, dims, v);
+    return g.create(graph::InsertPoint::end(body), graph::Op::constant, {}, {{"value", data}}, {type(dims)})->result();
+  };
+  filters[1] = constant({c, each, taps, taps}, f);
+  graph::Value *bias = constant({m}, b);
+  auto relayout = [&](graph::Value *v, const graph::Layout &layout) {
+    return g.create(graph::InsertPoint::end(body), graph::Op::relayout, {v}, {}, {v->type().with_layout(layout)})->result();
+  };
+  graph::Value *inside = relayout(gx, nhwc);
+  std::vector<graph::Value *> out;
+  for (graph::Value *filter : filters) {
+    const graph::Type result = type({n, m, oh, ow}).with_layout(nhwc);
+    graph::Value *y = g.create(graph::InsertPoint::end(body), graph::Op::conv_transpose, {inside, filter, bias},
+                               {{"dilations", std::vector<int64_t>{1, 1}},
+                                {"group", group},
+                                {"pads", std::vector<graph::Dim>{pad, pad, pad - extra, pad - extra}},
+                                {"strides", std::vector<int64_t>{stride, stride}}},
+                               {result})
+                          ->result();
+    y = g.create(graph::InsertPoint::end(body), graph::Op::elementwise, {y}, {{"fn", graph::Fn::relu}}, {result})->result();
+    out.push_back(relayout(y, {}));
+  }
+  g.set_results(g.main(), out, {"y", "z"});
+  for (const bool fused : {false, true}) {
+    if (fused) {
+      ASSERT_TRUE(fuse(g, {}).ok());
+    }
+    for (const bool halos : {true, false}) {
+      ProgramOptions options;
+      options.plan.halos = halos;
+      const RunResult r = run_graph(g, {x, f}, options);
+      ASSERT_EQ(r.outputs.size(), 2u);
+      for (const Values &got : r.outputs) expect_near(got, want, 1e-6, fused ? "fused" : "alone");
+    }
+  }
+}
+
+} // namespace
+
+TEST(ConvTranspose, Phases) {
+  check_transposed(2, 2, 0, 0, 1);
+  check_transposed(2, 4, 1, 0, 1);
+  check_transposed(2, 3, 1, 1, 1);
+  check_transposed(3, 5, 2, 0, 1);
+  check_transposed(3, 2, 0, 0, 1);
+}
+TEST(ConvTranspose, WithoutStride) { check_transposed(1, 3, 1, 0, 1); }
+TEST(ConvTranspose, Grouped) { check_transposed(2, 3, 0, 0, 2); }
 
 namespace {
 
