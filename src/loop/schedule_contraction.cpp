@@ -4,11 +4,25 @@
 
 namespace cameo::loop {
 
+// Of the read's coordinate that moves with axis m and with a reduction axis of `acc`: how far one step of m goes, and how many places
+// the reduction takes. {1, 0} when there is no such coordinate.
+std::pair<int64_t, int64_t> Scheduler::window_along(const Expr &e, const Stage &acc, int32_t m) const {
+  for (const Index &i : e.indices) {
+    int64_t stride = 0, taps = 0;
+    for (const auto &[axis, coefficient] : i.axes) {
+      if (axis == m) stride = coefficient;
+      if (axis >= acc.outer_rank() && coefficient == 1) taps = extent(acc.axes[axis]);
+    }
+    if (stride > 0 && taps > 0) return {stride, taps};
+  }
+  return {1, 0};
+}
+
 // Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the accumulators,
 // whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one that does not move along n
 // is one scalar that is broadcast. Constants that stay the same along m and the reduction's tile are hoisted: they cost a register.
-Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n, int64_t columns,
-                                     int32_t lanes, int64_t steps) const {
+Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const Stage &out, const Stage &acc, int32_t n,
+                                     int64_t columns, int32_t lanes, int64_t steps) const {
   Tile best;
   const int64_t registers = t_.vector_registers;
   // Tiles of an axis of unknown extent need code for every remainder: where another axis is long enough, that one is taken.
@@ -27,8 +41,15 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
         int64_t live = mr * nv + 1;
         for (const ReadInfo &r : reads) {
           const bool along_n = moves_with(r, n), along_m = m >= 0 && moves_with(r, m);
-          loads += double((along_n ? nv : 1) * (along_m ? mr : 1));
+          double each = double(along_m ? mr : 1);
           if (along_n && !along_m) live += steps <= 9 ? nv * steps : nv;
+          if (along_n && along_m)
+            if (const auto [stride, taps] = window_along(*r.expr, acc, m); stride < taps) {
+              // Neighbouring windows overlap: what two of them read stays in registers between its uses.
+              live += nv * (stride == 1 ? mr + taps - 1 : mr);
+              each = double(stride * (mr - 1) + taps) / double(taps);
+            }
+          loads += double(along_n ? nv : 1) * each;
         }
         if (live > registers) continue;
         const double tiles = std::ceil(double(rows) / double(mr)) * std::ceil(double(columns) / double(nv * lanes));
@@ -43,6 +64,20 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
       }
   }
   return best;
+}
+
+// A constant that is read once for each column and step: columns innermost.
+void Scheduler::pack_columns(const Expr &e, int32_t n, int64_t columns) {
+  const KernelBuffer &w = k_.buffers[e.source];
+  const int32_t dim = weight_dim(e, n);
+  if (e.indices[dim].axes.size() != 1 || e.indices[dim].axes[0].second != 1 || w.dims[dim] != Extent(columns)) return;
+  std::vector<std::pair<int32_t, int64_t>> order;
+  for (int32_t d = 0; d < static_cast<int32_t>(w.dims.size()); ++d)
+    if (d != dim) order.emplace_back(d, 1);
+  order.emplace_back(dim, 1);
+  const bool aliased = bindings_[e.source].aliased;
+  bindings_[e.source] = packed(w, order, 64);
+  bindings_[e.source].aliased = aliased;
 }
 
 // Panels inside each of the groups that `dim` counts together: index = group * columns + column. Columns that are no whole
@@ -90,7 +125,7 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
   int64_t steps = 1;
   for (const Axis &axis : acc.axes)
     if (axis.kind == AxisKind::reduction) steps *= extent(axis);
-  const Tile tile = best_tile(reads, out, n, columns, lanes, steps);
+  const Tile tile = best_tile(reads, out, acc, n, columns, lanes, steps);
   const int32_t m = tile.m;
   // Every vector is loaded for one multiply-add, as in a depthwise convolution or a pool: there is nothing to pack.
   const bool depthwise = std::any_of(reads.begin(), reads.end(),
@@ -138,6 +173,7 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
       if (!front.empty() || grouped) panel_elements = 0;
     }
   }
+  if (weight && depthwise) pack_columns(*weight->expr, n, columns);
   // Loop order: panels outermost when the weights exceed half of the second-level cache, rows outermost otherwise.
   const bool panels_outside = weight_bytes > t_.l2_bytes / 2;
   std::vector<LoopSpec> loops;

@@ -323,8 +323,10 @@ private:
     int64_t mr = 1, nv = 1;
     double cost = std::numeric_limits<double>::infinity();
   };
-  Tile best_tile(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n, int64_t columns, int32_t lanes,
-                 int64_t steps) const;
+  Tile best_tile(const std::vector<ReadInfo> &reads, const Stage &out, const Stage &acc, int32_t n, int64_t columns,
+                 int32_t lanes, int64_t steps) const;
+  std::pair<int64_t, int64_t> window_along(const Expr &e, const Stage &acc, int32_t m) const;
+  void pack_columns(const Expr &e, int32_t n, int64_t columns);
 
   bool tile_contraction(int32_t s, int32_t sum);
   static Binding grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t dim,
