@@ -18,6 +18,15 @@ std::pair<int64_t, int64_t> Scheduler::window_along(const Expr &e, const Stage &
   return {1, 0};
 }
 
+// Whether tiles can take their rows along an axis of known extent, which shares the constants: better than one that may be short.
+bool Scheduler::fixed_rows(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n) const {
+  for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
+    if (a != n && out.axes[a].kind != AxisKind::sequential && out.axes[a].extent.is_constant() && extent(out.axes[a]) >= 4 &&
+        std::none_of(reads.begin(), reads.end(), [&](const ReadInfo &r) { return r.constant_buffer && moves_with(*r.expr, a); }))
+      return true;
+  return false;
+}
+
 // Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the accumulators,
 // whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one that does not move along n
 // is one scalar that is broadcast. Constants that stay the same along m and the reduction's tile are hoisted: they cost a register.
@@ -34,7 +43,7 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
     if (m == n || (m >= 0 && out.axes[m].kind == AxisKind::sequential)) continue;
     if (m >= 0 && long_enough && !out.axes[m].extent.is_constant()) continue;
     const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
-    if (m >= 0 && rows == 1) continue;
+    if (m >= 0 && (rows == 1 || (!out.axes[m].extent.is_constant() && fixed_rows(reads, out, n)))) continue;
     for (int64_t nv = 1; nv <= 4; ++nv)
       for (int64_t mr = 1; mr <= std::min<int64_t>(rows, registers); ++mr) {
         double loads = 0;
@@ -184,13 +193,11 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
     l.balanced = balanced;
     loops.push_back(l);
   };
-  // Without panels the columns of a row of points come one after the other: what is read stays in the cache between them.
   if (panels_outside) add(n, panel, false);
   for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
     if (a != n && a != m) add(a, 1, false);
-  if (depthwise) add(n, panel, false);
   if (m >= 0) add(m, tile.mr, true);
-  if (!panels_outside && !depthwise) add(n, panel, false);
+  if (!panels_outside) add(n, panel, false);
   int64_t points = 1;
   for (const Axis &axis : out.axes) points *= extent(axis);
   if (points * steps > kParallelWork) make_parallel(out, loops);

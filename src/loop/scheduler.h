@@ -167,9 +167,13 @@ private:
       for (const StageStore &store : st.stores) {
         if (store.buffer < 0) continue;
         good &= !store.accumulate && step_of(store.indices, bindings_[store.buffer], a) == 1;
-        if (store.rule != OutOfRange::never)
-          for (const Index &i : store.indices)
-            for (const auto &entry : i.axes) good &= entry.first != a;
+        // A vector is stored whole or not at all: no lane of it may leave the buffer alone.
+        for (size_t d = 0; store.rule != OutOfRange::never && d < store.indices.size(); ++d) {
+          const Index &i = store.indices[d];
+          const bool moves = std::any_of(i.axes.begin(), i.axes.end(), [&](const auto &entry) { return entry.first == a; });
+          good &= !moves || (i.axes.size() == 1 && i.axes[0].second == 1 && i.constant == 0 && i.indirect < 0 &&
+                             st.axes[a].extent == k_.buffers[store.buffer].dims[d]);
+        }
       }
       if (good) best = a;
     }
@@ -326,6 +330,7 @@ private:
   Tile best_tile(const std::vector<ReadInfo> &reads, const Stage &out, const Stage &acc, int32_t n, int64_t columns,
                  int32_t lanes, int64_t steps) const;
   std::pair<int64_t, int64_t> window_along(const Expr &e, const Stage &acc, int32_t m) const;
+  bool fixed_rows(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n) const;
   void pack_columns(const Expr &e, int32_t n, int64_t columns);
 
   bool tile_contraction(int32_t s, int32_t sum);
