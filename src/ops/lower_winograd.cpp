@@ -19,25 +19,37 @@ std::shared_ptr<const loop::Kernel> filter_kernel(int64_t in, int64_t out, int64
   k.name = "filter";
   const int32_t w = k.add_buffer("w", DType::f32, {out, in, 3, 3}, loop::BufferRole::input);
   const int32_t u = k.add_buffer("u", DType::f32, {n * n, in, out}, loop::BufferRole::output);
+  // Sum of factor(a) * value(a) over the three taps of an axis.
+  auto combine = [&](auto factor, auto value) {
+    ExprId sum = -1;
+    for (int64_t a = 0; a < 3; ++a) {
+      if (factor(a) == 0) continue;
+      const ExprId f = k.constant(Scalar::f64, factor(a));
+      sum = sum < 0 ? k.op(Opcode::mul, {value(a), f}) : k.op(Opcode::muladd, {value(a), f, sum});
+    }
+    return sum;
+  };
   ExprId taps[3][3];
   for (int64_t a = 0; a < 3; ++a)
     for (int64_t e = 0; e < 3; ++e)
-      taps[a][e] = k.cast(Opcode::fpext,
-                          k.read(w, {loop::axis_index(1), loop::axis_index(0), Index{{}, a, -1}, Index{{}, e, -1}}), Scalar::f64);
-  for (int64_t i = 0; i < n; ++i)
+      taps[a][e] = k.cast(Opcode::fpext, k.read(w, {loop::axis_index(1), loop::axis_index(0), Index{{}, a, -1}, Index{{}, e, -1}}),
+                          Scalar::f64);
+  loop::Stage u_of_all{"u", {{"c", in, AxisKind::parallel}, {"o", out, AxisKind::parallel}}, {}, {}, {}, {}, {}, {}};
+  for (int64_t i = 0; i < n; ++i) {
+    ExprId row[3]; // (G w)[i]
+    for (int64_t e = 0; e < 3; ++e)
+      row[e] = combine([&](int64_t a) { return winograd_filter(m, i, a); }, [&](int64_t a) { return taps[a][e]; });
     for (int64_t j = 0; j < n; ++j) {
-      ExprId sum = -1;
-      for (int64_t a = 0; a < 3; ++a)
-        for (int64_t e = 0; e < 3; ++e) {
-          const double factor = winograd_filter(m, i, a) * winograd_filter(m, j, e);
-          if (factor == 0) continue;
-          const ExprId f = k.constant(Scalar::f64, factor);
-          sum = sum < 0 ? k.op(Opcode::mul, {taps[a][e], f}) : k.op(Opcode::muladd, {taps[a][e], f, sum});
-        }
-      k.add_stage(stored(stage("u" + std::to_string(i * n + j), {{"c", in}, {"o", out}}, Scalar::f32,
-                               k.cast(Opcode::fptrunc, sum, Scalar::f32)),
-                         u, {Index{{}, i * n + j, -1}, loop::axis_index(0), loop::axis_index(1)}));
+      const ExprId sum = combine([&](int64_t e) { return winograd_filter(m, j, e); }, [&](int64_t e) { return row[e]; });
+      loop::StageStore store;
+      store.buffer = u;
+      store.indices = {Index{{}, i * n + j, -1}, loop::axis_index(0), loop::axis_index(1)};
+      u_of_all.types.push_back(Scalar::f32);
+      u_of_all.next.push_back(k.cast(Opcode::fptrunc, sum, Scalar::f32));
+      u_of_all.stores.push_back(std::move(store));
     }
+  }
+  k.add_stage(std::move(u_of_all));
   return kernel;
 }
 
