@@ -34,14 +34,8 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
                                      int64_t columns, int32_t lanes, int64_t steps) const {
   Tile best;
   const int64_t registers = t_.vector_registers;
-  // Tiles of an axis of unknown extent need code for every remainder: where another axis is long enough, that one is taken.
-  bool long_enough = false;
-  for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
-    long_enough |= a != n && out.axes[a].extent.is_constant() && out.axes[a].extent.value >= 4 &&
-                   std::any_of(reads.begin(), reads.end(), [&](const ReadInfo &r) { return moves_with(r, a); });
   for (int32_t m = static_cast<int32_t>(out.axes.size()) - 1; m >= -1; --m) {
     if (m == n || (m >= 0 && out.axes[m].kind == AxisKind::sequential)) continue;
-    if (m >= 0 && long_enough && !out.axes[m].extent.is_constant()) continue;
     const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
     if (m >= 0 && (rows == 1 || (!out.axes[m].extent.is_constant() && fixed_rows(reads, out, n)))) continue;
     for (int64_t nv = 1; nv <= 4; ++nv)
@@ -52,7 +46,7 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
           const bool along_n = moves_with(r, n), along_m = m >= 0 && moves_with(r, m);
           double each = double(along_m ? mr : 1);
           if (along_n && !along_m) live += steps <= 9 ? nv * steps : nv;
-          if (along_n && along_m)
+          if (r.direct && along_n && along_m)
             if (const auto [stride, taps] = window_along(*r.expr, acc, m); stride < taps) {
               // Neighbouring windows overlap: what two of them read stays in registers between its uses.
               live += nv * (stride == 1 ? mr + taps - 1 : mr);

@@ -88,7 +88,7 @@ bool Scheduler::dot_contraction(int32_t s, int32_t sum) {
   const int64_t groups = (acc.axes.back().extent.value + 3) / 4;
   int64_t taps = 1;
   for (size_t a = static_cast<size_t>(outer); a + 1 < acc.axes.size(); ++a) taps *= extent(acc.axes[a]);
-  const Tile tile = best_tile(buffer_reads(sum), out, n, columns, lanes, taps * groups);
+  const Tile tile = best_tile(buffer_reads(sum), out, acc, n, columns, lanes, taps * groups);
   const int64_t panel = tile.nv * lanes;
 
   // Panels of columns; in them the reduction in the order of its loops, 4 neighbours of its innermost axis beside each other.
