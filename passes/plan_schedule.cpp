@@ -45,7 +45,8 @@ void Planner::schedule(Step &step) {
   for (size_t i = 0; i < kernel.stages.size(); ++i) {
     const loop::Place where = step.schedule.stages[i].place;
     if (where != loop::Place::local && (where != loop::Place::root || !kernel.stages[i].stores.empty())) continue;
-    if (step.kind == Step::Kind::kernel) scratch_bytes_ = applied_.get(kernel, bound.bindings, step.schedule).scratch_bytes;
+    if (step.kind == Step::Kind::kernel && homeless_stages(step).empty()) // else it is scheduled once more, with memory for them
+      scratch_bytes_ = applied_.get(kernel, bound.bindings, step.schedule).scratch_bytes;
     break;
   }
   step.packed.clear();
