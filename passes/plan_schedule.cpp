@@ -18,8 +18,9 @@ void Planner::schedule() {
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
     if (!runs_kernel(plan_.steps[s].kind)) continue;
     schedule(plan_.steps[s]);
-    // Values between two stages of symbolic extents have no room in scratch memory.
-    if (const std::vector<int32_t> homeless = homeless_stages(plan_.steps[s]); !homeless.empty()) {
+    // Values between two stages of symbolic extents have no room in scratch memory. What has memory is scheduled in another way, and
+    // may leave others without.
+    for (std::vector<int32_t> homeless; !(homeless = homeless_stages(plan_.steps[s])).empty();) {
       add_temporaries(static_cast<int32_t>(s), homeless);
       schedule(plan_.steps[s]);
     }

@@ -1,5 +1,6 @@
 // Bounds inference: which region of a stage its readers need at the point where it is computed, and the storage that holds it.
 #include "lowerer.h"
+#include "cameo/loop/kernel_text.h"
 
 #include <algorithm>
 
@@ -237,7 +238,7 @@ void Lowerer::allocate(int32_t stage, const Box &box) {
   int64_t stride = 1;
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Range &range = storage.box[*it];
-    CAMEO_CHECK(!range.symbolic.valid(), "stage " + s.name + ": a local buffer of symbolic size");
+    CAMEO_CHECK(!range.symbolic.valid(), "stage " + s.name + ": a local buffer of symbolic size\n" + print(schedule_, kernel_) + print(kernel_));
     int64_t extent = *it == storage.rolling_axis ? storage.rolling : range.extent;
     if (*it == plan.vector_axis && plan.lanes > 1) extent = (extent + plan.lanes - 1) / plan.lanes * plan.lanes;
     storage.strides[*it] = stride;

@@ -164,6 +164,19 @@ TEST(Attention, SymbolicExtents) {
   }
 }
 
+// The values between all stages have memory then.
+TEST(Attention, HeadsOfSymbolicSize) {
+  const Shape s{2, 6, 2, 3, 5, 8, 7};
+  const Case c(s);
+  check_graph(R"(graph @g stage canonical {
+  main(%q: f32[2, 6, n, d], %k: f32[2, 2, m, d], %v: f32[2, 2, m, e]) {
+    %y = attention %q, %k, %v {causal = false, scale = 0.25} : f32[2, 6, n, e]
+    yield %y as "y"
+  }
+})",
+              {c.q, c.k, c.v}, {attend(s, c.q, c.k, c.v, 0.25)}, 1e-5, {3, 8, 5, 7});
+}
+
 TEST(Attention, MaskWhoseExtentsOnlyTheRunKnows) {
   const Shape s{1, 2, 2, 20, 40, 16, 16};
   const Case c(s);

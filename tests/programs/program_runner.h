@@ -163,6 +163,7 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
   env.pool = &grown;
   using SizeFunction = int64_t(cameo_env *, int64_t, int64_t, int64_t, int64_t);
   std::array<int64_t, 4> s{};
+  CAMEO_CHECK(symbols.size() <= s.size(), "too many symbols");
   std::copy(symbols.begin(), symbols.end(), s.begin());
   result.workspace = jit->function<SizeFunction>("workspace_bytes")(&env, s[0], s[1], s[2], s[3]);
   std::byte *workspace = aligned(memory[m++], result.workspace);
