@@ -1,40 +1,18 @@
 // Kernels of steps, and what their reads allow the planner to do (see steps.h).
 #include "steps.h"
 
+#include "cameo/loop/visit.h"
+
 #include <algorithm>
-#include <set>
 
 namespace cameo::passes {
 
 using graph::Dim;
 using graph::Type;
 using loop::Expr;
-using loop::ExprId;
 using loop::Index;
 
 namespace {
-
-// Calls visit(stage, expression) for everything that the stages compute.
-template <class F> void for_each_expr(const loop::Kernel &kernel, F visit) {
-  for (size_t s = 0; s < kernel.stages.size(); ++s) {
-    const loop::Stage &stage = kernel.stages[s];
-    std::set<ExprId> seen;
-    std::vector<ExprId> stack;
-    for (const auto *list : {&stage.init, &stage.next, &stage.before})
-      stack.insert(stack.end(), list->begin(), list->end());
-    for (const loop::StageStore &store : stage.stores)
-      for (const Index &i : store.indices) stack.push_back(i.indirect);
-    while (!stack.empty()) {
-      const ExprId id = stack.back();
-      stack.pop_back();
-      if (id < 0 || !seen.insert(id).second) continue;
-      const Expr &e = kernel.exprs[static_cast<size_t>(id)];
-      stack.insert(stack.end(), e.args.begin(), e.args.end());
-      for (const Index &i : e.indices) stack.push_back(i.indirect);
-      visit(s, e);
-    }
-  }
-}
 
 bool same_indices(const std::vector<Index> &a, const std::vector<Index> &b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Index &x, const Index &y) {
@@ -69,19 +47,19 @@ bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) 
   // A stage is no longer pointwise when somebody reads it elsewhere, or a stage that is not pointwise reads it.
   for (bool changed = true; changed;) {
     changed = false;
-    for_each_expr(kernel, [&](size_t reader, const Expr &e) {
+    loop::for_each_expr(kernel, [&](int32_t reader, const Expr &e) {
       if (e.kind != Expr::Kind::stage || !pointwise[static_cast<size_t>(e.source)]) return;
       const bool same_space =
-          kernel.stages[reader].axes.size() == kernel.stages[static_cast<size_t>(e.source)].axes.size();
-      if (pointwise[reader] && same_space && identity(e.indices)) return;
+          kernel.stages[static_cast<size_t>(reader)].axes.size() == kernel.stages[static_cast<size_t>(e.source)].axes.size();
+      if (pointwise[static_cast<size_t>(reader)] && same_space && identity(e.indices)) return;
       pointwise[static_cast<size_t>(e.source)] = false;
       changed = true;
     });
   }
   bool good = true;
-  for_each_expr(kernel, [&](size_t reader, const Expr &e) {
+  loop::for_each_expr(kernel, [&](int32_t reader, const Expr &e) {
     if (e.kind != Expr::Kind::buffer || e.source != operand) return;
-    good &= pointwise[reader] && (e.rule == loop::OutOfRange::never || e.rule == loop::OutOfRange::clamp) && same_indices(e.indices, place);
+    good &= pointwise[static_cast<size_t>(reader)] && (e.rule == loop::OutOfRange::never || e.rule == loop::OutOfRange::clamp) && same_indices(e.indices, place);
   });
   return good;
 }
@@ -91,7 +69,7 @@ std::optional<Reach> reach(const loop::Kernel &kernel, int32_t buffer) {
   Reach out;
   out.halo.assign(b.dims.size(), {0, 0});
   bool good = true, first = true;
-  for_each_expr(kernel, [&](size_t s, const Expr &e) {
+  loop::for_each_expr(kernel, [&](int32_t s, const Expr &e) {
     if (e.kind != Expr::Kind::buffer || e.source != buffer || e.rule == loop::OutOfRange::never || !good) return;
     good = e.rule == loop::OutOfRange::fill && (first || e.real == out.fill);
     out.fill = e.real;
@@ -101,7 +79,7 @@ std::optional<Reach> reach(const loop::Kernel &kernel, int32_t buffer) {
       int64_t low = index.constant, high = index.constant;
       bool moves = false, known = index.indirect < 0;
       for (const auto &[axis, coefficient] : index.axes) {
-        const loop::Extent &extent = kernel.stages[s].axes[static_cast<size_t>(axis)].extent;
+        const loop::Extent &extent = kernel.stages[static_cast<size_t>(s)].axes[static_cast<size_t>(axis)].extent;
         moves = true;
         if (!extent.is_constant()) {
           known = false;
@@ -113,7 +91,7 @@ std::optional<Reach> reach(const loop::Kernel &kernel, int32_t buffer) {
         // A symbolic dim that is indexed by its own axis stays inside.
         const bool own = moves && index.axes.size() == 1 && index.axes[0].second == 1 && index.constant == 0 &&
                          index.indirect < 0 &&
-                         kernel.stages[s].axes[static_cast<size_t>(index.axes[0].first)].extent == b.dims[d];
+                         kernel.stages[static_cast<size_t>(s)].axes[static_cast<size_t>(index.axes[0].first)].extent == b.dims[d];
         good = own;
         continue;
       }

@@ -1,34 +1,12 @@
 // Which stages belong to a block, and which axes are rows (see blocks.h).
 #include "blocks.h"
 
+#include "cameo/loop/visit.h"
+
 #include <algorithm>
-#include <functional>
-#include <set>
 
 namespace cameo::loop {
 namespace {
-
-void for_each_read(const Kernel &kernel, const Stage &stage, const std::function<void(const Expr &)> &visit) {
-  std::set<ExprId> seen;
-  std::vector<ExprId> stack;
-  for (const auto *list : {&stage.init, &stage.next, &stage.before})
-    stack.insert(stack.end(), list->begin(), list->end());
-  while (!stack.empty()) {
-    const ExprId id = stack.back();
-    stack.pop_back();
-    if (id < 0 || !seen.insert(id).second) continue;
-    const Expr &e = kernel.exprs[static_cast<size_t>(id)];
-    stack.insert(stack.end(), e.args.begin(), e.args.end());
-    for (const Index &i : e.indices) stack.push_back(i.indirect);
-    if (e.kind == Expr::Kind::stage) visit(e);
-  }
-}
-
-// The axis that an index is, or -1.
-int32_t axis_of(const Index &index) {
-  const bool plain = index.indirect < 0 && index.constant == 0 && index.axes.size() == 1 && index.axes[0].second == 1;
-  return plain ? index.axes[0].first : -1;
-}
 
 int32_t sequential_axis(const Stage &stage) {
   for (size_t a = 0; a < stage.axes.size(); ++a)
@@ -61,7 +39,7 @@ std::optional<Blocks> find_blocks(const Kernel &kernel) {
   // Stages of a block: those with a state before and behind them.
   std::vector<std::vector<int32_t>> reads(static_cast<size_t>(count));
   for (int32_t s = 0; s < count; ++s)
-    for_each_read(kernel, at(s), [&](const Expr &e) { reads[static_cast<size_t>(s)].push_back(e.source); });
+    for_each_stage_read(kernel, s, [&](const Expr &e) { reads[static_cast<size_t>(s)].push_back(e.source); });
   // Those which a sequential axis of a reader runs along belong to its block.
   std::vector<int32_t> block(static_cast<size_t>(count), -1); // the axis of blocks
   for (int32_t s = 0; s < count; ++s) block[static_cast<size_t>(s)] = sequential_axis(at(s));
@@ -70,7 +48,7 @@ std::optional<Blocks> find_blocks(const Kernel &kernel) {
     for (int32_t s = 0; s < count; ++s) {
       const int32_t own = block[static_cast<size_t>(s)];
       if (own < 0) continue;
-      for_each_read(kernel, at(s), [&](const Expr &e) {
+      for_each_stage_read(kernel, s, [&](const Expr &e) {
         int32_t &other = block[static_cast<size_t>(e.source)];
         for (size_t d = 0; d < e.indices.size() && other < 0; ++d)
           if (axis_of(e.indices[d]) == own) {
@@ -101,7 +79,7 @@ std::optional<Blocks> find_blocks(const Kernel &kernel) {
   for (bool changed = true; changed;) {
     changed = false;
     for (int32_t r = 0; r < count; ++r)
-      for_each_read(kernel, at(r), [&](const Expr &e) {
+      for_each_stage_read(kernel, r, [&](const Expr &e) {
         std::vector<int32_t> &own = out.along[static_cast<size_t>(e.source)];
         for (size_t d = 0; d < e.indices.size(); ++d) {
           const int32_t axis = axis_of(e.indices[d]);

@@ -1,39 +1,11 @@
 // Which stages belong to the steps of a sequential one (see recurrence.h).
 #include "recurrence.h"
 
+#include "cameo/loop/visit.h"
+
 #include <algorithm>
-#include <functional>
-#include <set>
 
 namespace cameo::loop {
-namespace {
-
-void for_each_read(const Kernel &kernel, int32_t reader, const std::function<void(const Expr &)> &visit) {
-  const Stage &stage = kernel.stages[static_cast<size_t>(reader)];
-  std::set<ExprId> seen;
-  std::vector<ExprId> stack;
-  for (const auto *list : {&stage.init, &stage.next, &stage.before})
-    stack.insert(stack.end(), list->begin(), list->end());
-  for (const StageStore &store : stage.stores)
-    for (const Index &i : store.indices) stack.push_back(i.indirect);
-  while (!stack.empty()) {
-    const ExprId id = stack.back();
-    stack.pop_back();
-    if (id < 0 || !seen.insert(id).second) continue;
-    const Expr &e = kernel.exprs[static_cast<size_t>(id)];
-    stack.insert(stack.end(), e.args.begin(), e.args.end());
-    for (const Index &i : e.indices) stack.push_back(i.indirect);
-    if (e.kind == Expr::Kind::stage) visit(e);
-  }
-}
-
-// The axis that an index is, or -1.
-int32_t axis_of(const Index &index) {
-  const bool plain = index.indirect < 0 && index.constant == 0 && index.axes.size() == 1 && index.axes[0].second == 1;
-  return plain ? index.axes[0].first : -1;
-}
-
-} // namespace
 
 std::optional<Recurrence> find_recurrence(const Kernel &kernel, int32_t stage) {
   const auto count = static_cast<int32_t>(kernel.stages.size());
@@ -50,7 +22,7 @@ std::optional<Recurrence> find_recurrence(const Kernel &kernel, int32_t stage) {
 
   std::vector<bool> depends(kernel.stages.size(), false);
   for (int32_t p = 0; p < stage; ++p) {
-    for_each_read(kernel, p, [&](const Expr &e) {
+    for_each_stage_read(kernel, p, [&](const Expr &e) {
       if (e.source == stage || (e.source < p && depends[static_cast<size_t>(e.source)]))
         depends[static_cast<size_t>(p)] = true;
     });
@@ -71,7 +43,7 @@ std::optional<Recurrence> find_recurrence(const Kernel &kernel, int32_t stage) {
     along.assign(static_cast<size_t>(at(*p).outer_rank()), -2);
     auto visit = [&](int32_t reader) {
       const std::vector<int32_t> &map = out.along[static_cast<size_t>(reader)];
-      for_each_read(kernel, reader, [&](const Expr &e) {
+      for_each_stage_read(kernel, reader, [&](const Expr &e) {
         if (e.source != *p) return;
         for (size_t d = 0; d < along.size(); ++d) {
           const int32_t axis = axis_of(e.indices[d]);
@@ -95,7 +67,7 @@ std::optional<Recurrence> find_recurrence(const Kernel &kernel, int32_t stage) {
     for (int32_t p : steps) {
       const std::vector<int32_t> &map = out.along[static_cast<size_t>(p)];
       row &= std::count(map.begin(), map.end(), a) == 1;
-      for_each_read(kernel, p, [&](const Expr &e) {
+      for_each_stage_read(kernel, p, [&](const Expr &e) {
         if (e.source != stage) return;
         const int32_t axis = axis_of(e.indices[static_cast<size_t>(a)]);
         row &= axis >= 0 && axis < static_cast<int32_t>(map.size()) && map[static_cast<size_t>(axis)] == a;
@@ -107,7 +79,7 @@ std::optional<Recurrence> find_recurrence(const Kernel &kernel, int32_t stage) {
   for (int32_t p = stage + 1; p < count; ++p) {
     bool reads = false, by_rows = true;
     std::vector<int32_t> rows(out.rows.size(), -1);
-    for_each_read(kernel, p, [&](const Expr &e) {
+    for_each_stage_read(kernel, p, [&](const Expr &e) {
       if (e.source != stage) return;
       reads = true;
       for (size_t r = 0; r < rows.size(); ++r) {
