@@ -18,7 +18,7 @@ constexpr Tolerance kBf16 = {"bf16", 2e-2, 1e-2, 0, 0, "two roundings to 8 bits;
 constexpr Tolerance kConvNet = {
     "conv net", 1e-2, 0,
     1e-4,       1e-4, "Winograd and other orders of summation differ by that much between correct engines"};
-constexpr Tolerance kRecurrent = {"recurrent", 1e-3, 1e-5, 0, 0,
+constexpr Tolerance kRecurrent = {"recurrent", 1e-4, 1e-5, 0, 0,
                                   "a state goes round through every step; ONNX Runtime's own bound for whole models"};
 constexpr Tolerance kFourier = {"Fourier transform",
                                 1e-3,
