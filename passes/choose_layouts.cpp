@@ -44,14 +44,22 @@ public:
   explicit LayoutPass(Graph &graph) : graph_(graph) {}
 
   bool run() {
-    for (Node *node : graph_.main().body->nodes()) visit(node);
-    // The results of the model are row-major.
-    Node *yield = graph_.main().body->yield();
-    for (size_t i = 0; i < yield->operand_count(); ++i) graph_.set_operand(yield, i, in_layout(yield->operand(i), {}));
+    visit(*graph_.main().body);
     return changed_;
   }
 
 private:
+  // The results of the model, of branches and of loops' steps are row-major, as the arguments of loops are.
+  void visit(const Region &region) {
+    for (Node *node : region.nodes()) {
+      visit(node);
+      if (!node->is(Op::fused))
+        for (size_t r = 0; r < node->region_count(); ++r) visit(*node->body(r));
+    }
+    Node *yield = region.yield();
+    for (size_t i = 0; i < yield->operand_count(); ++i) set_operand(yield, i, in_layout(yield->operand(i), {}));
+  }
+
   enum class Kind { window, pointwise, row_major };
 
   static Kind kind_of(const Node &anchor) {
