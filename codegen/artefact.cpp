@@ -24,7 +24,7 @@ alignas(64) constexpr std::byte kZeros[kWeightsAlign] = {};
 // Everything outside of the artefact that its code may call: DESIGN, code generation. What is not here is a fault.
 const std::set<std::string> kExternals = {
     // memory
-    "malloc", "free", "memcpy", "memmove", "memset", "memcmp",
+    "malloc", "free", "mmap", "munmap", "madvise", "memcpy", "memmove", "memset", "memcmp",
     // workers
     "pthread_create", "pthread_join", "pthread_attr_init", "pthread_attr_setstacksize", "pthread_attr_destroy",
     "pthread_mutex_init", "pthread_mutex_lock", "pthread_mutex_unlock", "pthread_mutex_destroy", "sem_init", "sem_wait",

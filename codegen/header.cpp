@@ -126,7 +126,7 @@ void typed_calls(std::ostream &out, const ArtefactSpec &spec) {
          "aligned to\n"
          " * its element type; inputs and outputs do not overlap. May be called from any threads at once. Takes its "
          "scratch\n"
-         " * memory from malloc in every call: for many calls, create a context once and use "
+         " * memory from the system in every call: for many calls, create a context once and use "
       << spec.prefix << "_call. */\n";
   out << "int " << spec.prefix << "(" << parameters << ");\n";
   out << "\n/* The same with a context, one call at a time: allocates nothing after the first call. */\n";

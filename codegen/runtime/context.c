@@ -153,7 +153,7 @@ int32_t cameo_stub_destroy(CameoContext *c) {
   if (atomic_exchange_explicit(&c->busy, 1, memory_order_acquire)) return CAMEO_BUSY;
   if (c->pool) pool_stop(c);
   const CameoAllocator allocator = c->allocator;
-  context_release(&allocator, c->workspace, (size_t)c->workspace_bytes);
+  workspace_release(&allocator, c->workspace, (size_t)c->workspace_bytes);
   c->program = NULL;
   context_release(&allocator, c, c->block_bytes);
   return CAMEO_OK;

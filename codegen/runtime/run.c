@@ -40,12 +40,12 @@ static int32_t execute(CameoContext *c, void *workspace, int64_t workspace_bytes
       return CAMEO_WORKSPACE_TOO_SMALL;
     }
   }
-  int32_t status = check_overlap(c, arena, needed, m);
+  int32_t status = check_overlap(c, arena, arena ? needed : 0, m);
   if (status) return status;
   if (!workspace && needed > c->workspace_bytes) {
-    context_release(&c->allocator, c->workspace, (size_t)c->workspace_bytes);
+    workspace_release(&c->allocator, c->workspace, (size_t)c->workspace_bytes);
     c->workspace_bytes = 0;
-    c->workspace = context_allocate(&c->allocator, (size_t)needed);
+    c->workspace = workspace_allocate(&c->allocator, (size_t)needed);
     if (!c->workspace) {
       put_text(m, "no memory for a workspace of ");
       put_int(m, needed);

@@ -1,9 +1,10 @@
 /* The C code behind the interface of include/cameo/abi.h: compiled when Cameo is built, merged into every
  * artefact beside the constant `cameo_program` and the compiled kernels.
  *
- * Freestanding C11 of the baseline of each architecture. All it calls is malloc, free, a few functions of pthread and
- * semaphores, and getpid (only when own workers are asked for); the compiler may add memcpy, memmove, memset and memcmp. No errno, environment, locale, stdio, signal, constructor, thread-local
- * storage or floating-point mode.
+ * Freestanding C11 of the baseline of each architecture. All it calls is malloc, free, mmap, munmap and madvise (for a
+ * large workspace), a few functions of pthread and semaphores, and getpid (only when own workers are asked for); the
+ * compiler may add memcpy, memmove, memset and memcmp. No errno, environment, locale, stdio, signal, constructor,
+ * thread-local storage or floating-point mode.
  */
 #ifndef CAMEO_RUNTIME_H
 #define CAMEO_RUNTIME_H
@@ -78,6 +79,10 @@ uint64_t cpu_features(void);
 /* context.c */
 void *context_allocate(const CameoAllocator *allocator, size_t bytes);
 void context_release(const CameoAllocator *allocator, void *pointer, size_t bytes);
+
+/* workspace.c: aligned to 64 bytes at least; null when there is no memory */
+void *workspace_allocate(const CameoAllocator *allocator, size_t bytes);
+void workspace_release(const CameoAllocator *allocator, void *pointer, size_t bytes); /* null: does nothing */
 
 /* tensors.c: every function returns a status and describes it in the message. */
 int32_t bind_inputs(const CameoInput *inputs, int32_t count, bool data_too, int64_t *symbols, const void **data,

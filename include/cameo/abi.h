@@ -179,7 +179,7 @@ typedef struct CameoOptions {
   int32_t threads;                 /* 0 or 1: the calling thread; n <= 1024: create starts n - 1 workers */
   int32_t reserved;                /* 0 */
   const CameoPool *pool;           /* runs parallel work instead of own workers (threads must be 0 then); copied */
-  const CameoAllocator *allocator; /* null: malloc and free; copied */
+  const CameoAllocator *allocator; /* null: malloc and free, a large workspace by mmap; copied */
   const char *variant;             /* null: the best that the CPU supports */
   const void *weights;             /* null: those in the library; aligned to 64, must outlive the context */
   int64_t weights_bytes;           /* CameoModel.weights_bytes when weights is not null */

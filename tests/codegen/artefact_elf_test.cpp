@@ -87,6 +87,9 @@ private:
 // Everything that an artefact may need from outside.
 const std::set<std::string> kAllowed = {"malloc",
                                         "free",
+                                        "mmap",
+                                        "munmap",
+                                        "madvise",
                                         "memcpy",
                                         "memmove",
                                         "memset",

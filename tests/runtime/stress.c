@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,15 +42,21 @@ static void region(struct cameo_env *env, cameo_task task, void *capture) {
     for (int64_t i = 0; i < kTasks; ++i) task(env, capture, i);
 }
 
+static int64_t bytes_per_row = 4; /* of the workspace */
+static char *last_workspace;      /* when there are more of them */
+
 static void run(struct cameo_env *env, const void *const *inputs, void *const *outputs, int64_t *run_dims,
                 const int64_t *capacity, const void *weights, void *workspace, const int64_t *symbols) {
   (void)run_dims, (void)capacity, (void)weights;
+  if (bytes_per_row > 4) last_workspace = workspace;
   struct capture c = {inputs[0], outputs[0], workspace, symbols[0]};
   region(env, first, &c);
   region(env, second, &c);
 }
 
-static int64_t workspace_bytes(struct cameo_env *env, const int64_t *symbols) { return (void)env, 4 * symbols[0]; }
+static int64_t workspace_bytes(struct cameo_env *env, const int64_t *symbols) {
+  return (void)env, bytes_per_row * symbols[0];
+}
 
 static const CameoDim kDims[] = {{-1, 0, 0, "n"}};
 static const CameoValue kInput = {"x", CAMEO_F32, 1, kDims, -1}, kOutput = {"y", CAMEO_F32, 1, kDims, -1};
@@ -144,6 +151,33 @@ static void out_of_memory(void) {
   }
 }
 
+static int is_mapped(char *page) { return msync(page, 1, MS_ASYNC) == 0; }
+
+/* Large workspaces: all of it is there, nothing behind it is, and it is given back. */
+static void large_workspaces(void) {
+  const int64_t megabyte = 1 << 20, sizes[] = {megabyte / 2, 2 * megabyte, 5 * megabyte + 1, 7 * megabyte};
+  const CameoOptions options = with_threads(1);
+  CameoContext *context = NULL;
+  check(cameo_stub_create(&options, &context) == CAMEO_OK, "create");
+  for (int i = 0; i < 4; ++i) {
+    bytes_per_row = sizes[i];
+    check(run_and_compare(context, 1, NULL) == CAMEO_OK, "run");
+    check((uintptr_t)last_workspace % (sizes[i] < 2 * megabyte ? 4096 : 2 * megabyte) == 0, "aligned workspace");
+    memset(last_workspace, i, (size_t)sizes[i]);
+  }
+  check(run_and_compare(context, 1, NULL) == CAMEO_OK, "run again");
+  check(last_workspace[sizes[3] - 1] == 3, "a workspace is kept");
+  check(is_mapped(last_workspace) && is_mapped(last_workspace + sizes[3] - 4096), "mapped");
+  bytes_per_row = (int64_t)1 << 56;
+  check(run_and_compare(context, 1, NULL) == CAMEO_OUT_OF_MEMORY, "no memory");
+  bytes_per_row = 3 * megabyte;
+  check(run_and_compare(context, 1, NULL) == CAMEO_OK, "after failure");
+  check(is_mapped(last_workspace), "mapped");
+  check(cameo_stub_destroy(context) == CAMEO_OK, "destroy");
+  check(!is_mapped(last_workspace) && !is_mapped(last_workspace + 3 * megabyte - 4096), "given back");
+  bytes_per_row = 4;
+}
+
 static void forked(void) {
   const CameoOptions options = with_threads(3);
   CameoContext *context = NULL;
@@ -173,6 +207,7 @@ int main(int argc, char **argv) {
   for (int t = 0; t < 2; ++t) pthread_join(threads[t], NULL);
   check(cameo_stub_destroy(context) == CAMEO_OK, "destroy");
   out_of_memory();
+  large_workspaces();
   if (argc < 2 || strcmp(argv[1], "--no-fork") != 0) forked();
   if (!failures) printf("ok\n");
   return failures != 0;
