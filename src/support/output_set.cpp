@@ -47,6 +47,14 @@ Diagnostic output_error(int error, const std::string &where) {
 
 FileId id_of(const struct stat &info) { return {info.st_dev, info.st_ino}; }
 
+// /dev/stdout and its like are links into /proc: they stand for a descriptor, whatever it is open on. Replacing one by a
+// file would take it away from every process.
+bool leads_to_stream(int directory, const std::string &name) {
+  char target[32];
+  const ssize_t n = readlinkat(directory, name.c_str(), target, sizeof target);
+  return n > 0 && std::string_view(target, static_cast<size_t>(n)).starts_with("/proc/");
+}
+
 void remove_leftovers(int directory) {
   const int copy = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *entries = copy < 0 ? nullptr : fdopendir(copy);
@@ -140,6 +148,7 @@ Status OutputSet::State::check_target(const Output &o) const {
   if (S_ISDIR(link.st_mode)) return refuse("is a directory");
   if (!S_ISREG(link.st_mode) && !S_ISLNK(link.st_mode)) return refuse("is not a regular file");
   if (resolved && !S_ISREG(target.st_mode)) return refuse("is a link to something that is not a regular file");
+  if (S_ISLNK(link.st_mode) && leads_to_stream(directory_of(o), o.name)) return refuse("is an open stream, not a file");
   return Ok{};
 }
 

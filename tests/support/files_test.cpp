@@ -92,6 +92,24 @@ TEST(OutputSet, ReplacesASymbolicLinkWithoutFollowingIt) { // F02
   EXPECT_EQ(s.names(), (Names{"dangling", "out", "precious"}));
 }
 
+// /dev/stdout is such a link: as root, it would be gone for every process.
+TEST(OutputSet, RefusesALinkToAnOpenStream) {
+  Scratch s;
+  s.write("log", "old");
+  symlink("/proc/self/fd/1", s.path("stdout").c_str());
+  const int kept = dup(1), log = open(s.path("log").c_str(), O_WRONLY);
+  dup2(log, 1); // a regular file, as when the output is redirected
+  OutputSet set;
+  const auto refused = set.add(s.path("stdout"));
+  dup2(kept, 1);
+  close(kept);
+  close(log);
+  EXPECT_EQ(outcome(refused), "73 " + s.path("stdout") + ": is an open stream, not a file");
+  EXPECT_TRUE(std::filesystem::is_symlink(s.path("stdout")));
+  EXPECT_EQ(s.read("log"), "old");
+  EXPECT_EQ(s.names(), (Names{"log", "stdout"}));
+}
+
 TEST(OutputSet, RefusesAnInput) { // F03
   Scratch s;
   s.write("model", "m");

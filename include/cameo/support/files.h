@@ -67,8 +67,8 @@ public:
   void forbid(FileId input);
 
   /// Creates the temporary file for `path` (mode 0666 less the umask) and returns its number. A symbolic link at `path`
-  /// will be replaced, not followed; a device, FIFO, directory, an input or an output named twice is refused. Errors:
-  /// cannot_create, io.
+  /// will be replaced, not followed; a device, FIFO, directory, a link into /proc (/dev/stdout), an input or an output
+  /// named twice is refused. Errors: cannot_create, io.
   Result<size_t> add(const std::string &path);
   /// Appends to output `number`. Errors: io (the disk is full, a size limit).
   Status write(size_t number, std::span<const std::byte> bytes);
