@@ -1,6 +1,7 @@
 // The pipeline, top to bottom: model file, Graph IR, passes, program of Loop IR, artefact, output files.
 #include "compile.h"
 #include "flops.h"
+#include "output_names.h"
 
 #include "cameo/codegen/codegen.h"
 #include "cameo/codegen/digest.h"
@@ -168,9 +169,6 @@ int jobs_of(const Options &options) {
   return options.jobs > 0 ? options.jobs : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
-bool is_text(Emit emit) { return emit != Emit::so && emit != Emit::a && emit != Emit::obj; }
-bool is_linkable(Emit emit) { return !is_text(emit); }
-
 std::vector<PortInfo> port_infos_of(const std::vector<std::pair<std::string, graph::Type>> &values,
                                     Diagnostics &problems) {
   std::vector<PortInfo> ports;
@@ -300,11 +298,7 @@ Result<Compiled> compile_model(const Options &options, Emit emit, const std::str
 }
 
 Result<CompileOutput> compile(const Options &options) {
-  const Emit emit = options.emit ? *options.emit : emit_from_path(options.output).value_or(Emit::so);
-  const std::string output =
-      options.output.empty() ? file_stem(options.model) + std::string(suffix(emit)) : options.output;
-  const std::string header = (fs::path(output).parent_path() / file_stem(output)).string() + ".h";
-
+  CAMEO_TRY(const OutputNames names, output_names(options));
   CompileOutput result;
   PhaseClock clock(result.phases, options);
   CAMEO_TRY(auto model, load_model(options));
@@ -313,35 +307,52 @@ Result<CompileOutput> compile(const Options &options) {
   // The outputs exist (under temporary names) before the work is done, so that a folder that cannot be written to is told
   // at once.
   OutputSet files;
+  std::vector<std::string> inputs;
   for (const frontend::InputFile &input : model->info.files) {
     CAMEO_TRY(const MappedFile file, MappedFile::open(input.path));
     files.forbid(file.id());
+    inputs.push_back(input.path);
   }
-  CAMEO_TRY(const size_t artefact_file, files.add(output));
-  size_t header_file = 0;
-  if (is_linkable(emit)) {
-    CAMEO_TRY(header_file, files.add(header));
+  auto add = [&](const std::string &path) -> Result<size_t> {
+    CAMEO_TRY(const size_t number, files.add(path));
+    result.files.push_back(path);
+    return number;
+  };
+  size_t artefact_file = 0, header_file = 0, dependency_file = 0;
+  if (!names.to_stdout) {
+    CAMEO_TRY(artefact_file, add(names.output));
+  }
+  if (!names.header.empty()) {
+    CAMEO_TRY(header_file, add(names.header));
+  }
+  if (!options.depfile.empty()) {
+    CAMEO_TRY(dependency_file, add(options.depfile));
   }
 
-  result.name = codegen::c_identifier(options.name.empty() ? file_stem(output) : options.name);
+  result.name = codegen::c_identifier(options.name.empty() ? names.stem : options.name);
   if (!options.name.empty() && result.name != options.name)
     return Diagnostic{ExitCode::usage, "",
                       "--name: '" + escape_name(options.name) +
                           "' is not a C identifier that a library may export (try '" + result.name + "')"};
-  CAMEO_TRY(Compiled compiled,
-            compile_loaded(std::move(model), options, emit, result.name, fs::path(output).filename().string()));
+  CAMEO_TRY(Compiled compiled, compile_loaded(std::move(model), options, names.emit, result.name,
+                                              fs::path(names.output).filename().string()));
   result.phases.insert(result.phases.end(), compiled.phases.begin(), compiled.phases.end());
   clock.restart();
   result.notes = std::move(compiled.notes);
+  if (!names.header.empty() && hides_system_header(names.header))
+    result.notes.push_back(
+        "warning: " + escape_name(names.header) +
+        " hides a system header of that name from programs that have its folder on their include path");
   result.bytes = compiled.artefact.size();
 
-  for (std::span<const std::byte> piece : compiled.artefact.pieces())
-    CAMEO_TRY_STATUS(files.write(artefact_file, piece));
-  result.files.push_back(output);
-  if (is_linkable(emit)) {
-    CAMEO_TRY_STATUS(files.write(header_file, compiled.header));
-    result.files.push_back(header);
+  for (std::span<const std::byte> piece : compiled.artefact.pieces()) {
+    if (names.to_stdout)
+      result.text.append(reinterpret_cast<const char *>(piece.data()), piece.size());
+    else
+      CAMEO_TRY_STATUS(files.write(artefact_file, piece));
   }
+  if (!names.header.empty()) CAMEO_TRY_STATUS(files.write(header_file, compiled.header));
+  if (!options.depfile.empty()) CAMEO_TRY_STATUS(files.write(dependency_file, dependency_rule(names.output, inputs)));
   CAMEO_TRY_STATUS(files.commit());
   clock.done("write");
   for (const std::string &file : result.files) explain(options, "wrote " + escape_name(file));

@@ -67,6 +67,57 @@ TEST_F(Files, F03AnInputIsNotReplaced) {
   EXPECT_EQ(s.names(), (Names{"hard.so", "link.so", "m.onnx", "x.h"}));
 }
 
+TEST_F(Files, TheSuffixSaysTheKind) {
+  const auto compiled = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"compile", "m.onnx"});
+    return cameo::testing::cameo(words, s.path());
+  };
+  for (const char *name : {"x.dll", "x.lib", "x.onnx", "x.SO", "x.h", "x.so.v2"}) {
+    const Ended e = compiled({"-o", name});
+    EXPECT_EQ(e.code, 2) << name;
+    EXPECT_NE(e.err.find("which kind of output is "), std::string::npos) << e.err;
+  }
+  EXPECT_EQ(s.names(), Names{"m.onnx"});
+  EXPECT_EQ(compiled({"-o", "x.dll", "--emit", "so"}).code, 0); // when one insists
+  EXPECT_EQ(compiled({"-o", "plain"}).code, 0);
+  EXPECT_TRUE(is_library("plain"));
+  // A versioned library: its header and its functions have no version.
+  EXPECT_EQ(compiled({"-o", "libv.so.1.2"}).code, 0);
+  EXPECT_NE(s.read("libv.h").find("int libv("), std::string::npos);
+  EXPECT_EQ(s.names(), (Names{"libv.h", "libv.so.1.2", "m.onnx", "plain", "plain.h", "x.dll", "x.h"}));
+}
+
+TEST_F(Files, TextGoesToStdoutAndLibrariesDoNot) {
+  const auto compiled = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"compile", "m.onnx", "-o", "-"});
+    return cameo::testing::cameo(words, s.path());
+  };
+  const Ended text = compiled({"--emit", "graph"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.out.substr(0, 6), "graph ");
+  EXPECT_EQ(compiled({}).code, 2);
+  EXPECT_EQ(compiled({"--emit", "a"}).code, 2);
+  EXPECT_EQ(compiled({"--emit", "graph", "--json"}).code, 2);
+  EXPECT_EQ(compiled({"--emit", "graph", "--depfile", "d"}).code, 2);
+  EXPECT_EQ(s.names(), Names{"m.onnx"});
+}
+
+TEST_F(Files, ADepfileNamesWhatWasRead) {
+  std::filesystem::create_directory(s.path("a $b#c"));
+  s.write("a $b#c/m.onnx", relu_graph().model());
+  const Ended e =
+      cameo::testing::cameo({"compile", "a $b#c/m.onnx", "-o", "x.so", "--depfile", "x.d", "--json"}, s.path());
+  EXPECT_EQ(e.code, 0) << e.err;
+  EXPECT_EQ(s.read("x.d"), "x.so: \\\n  a\\ $$b\\#c/m.onnx\n");
+  EXPECT_NE(e.out.find("\"x.d\""), std::string::npos) << e.out;
+}
+
+TEST_F(Files, AHeaderThatHidesTheSystemsIsWarnedOf) {
+  EXPECT_EQ(compile("math.so").err, "cameo: warning: math.h hides a system header of that name from programs that have "
+                                    "its folder on their include path\n");
+  EXPECT_EQ(compile("mathematics.so").err, "");
+}
+
 TEST_F(Files, F04WhatCannotBeCreated) {
   std::filesystem::create_directory(s.path("dir.so"));
   s.write("file", "x");

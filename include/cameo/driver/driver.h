@@ -38,9 +38,10 @@ struct Options {
   int jobs = 0;                         ///< --jobs: threads (compile) or children (test); 0: as many as CPUs
 
   // What to write (compile).
-  std::string output;       ///< -o; empty: the model's stem and the suffix of `emit`, in the current directory
+  std::string output;       ///< -o; empty: the model's stem and the suffix of `emit`, in the current directory; -: stdout
   std::optional<Emit> emit; ///< unset: as the output's suffix says, else so
   std::string name;         ///< C prefix; empty: the sanitised stem of the output
+  std::string depfile;      ///< --depfile: a rule of make, from the outputs to the files read; empty: none
 
   // How to run (run, bench, test).
   std::vector<std::pair<std::string, std::string>> inputs; ///< --input: name to .npy or .pb file; the others are random
@@ -66,7 +67,8 @@ struct Phase {
 };
 
 struct CompileOutput {
-  std::vector<std::string> files; ///< written, in order: the artefact, then its header
+  std::vector<std::string> files; ///< written, in order: the artefact, its header, the depfile
+  std::string text;               ///< what is meant for stdout: `-o -`
   std::string name;               ///< C prefix
   int64_t bytes = 0;              ///< of the artefact
   std::vector<std::string> notes; ///< what the user may want to know (fixed symbols, ...), one line each
