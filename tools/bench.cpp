@@ -54,6 +54,8 @@ std::string to_text(const driver::BenchReport &r) {
 }
 
 Result<int> run(const Words &words) {
+  if (words.options.fail_above >= 0 && words.options.baseline.empty())
+    return Diagnostic{ExitCode::usage, "bench", "--fail-above needs --baseline"};
   CAMEO_TRY(const driver::BenchReport report, driver::bench(words.options));
   if (words.json_file != "-") {
     say_notes(words, report.notes);

@@ -26,7 +26,7 @@ struct Words {
   // As given; checked and moved into options by parse_words().
   std::string emit;
   std::vector<std::string> dims, inputs;
-  std::string target_cpu;
+  std::optional<std::string> target_cpu;
 };
 
 struct Command {

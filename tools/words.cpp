@@ -96,10 +96,13 @@ Status parse_words(Words &words) {
       problems.push_back(usage("--emit: unknown kind '" + escape_name(words.emit) + "'" +
                                did_you_mean(words.emit, kinds) + " (so, a, obj, asm, llvm, graph, loops)"));
   }
-  for (size_t at = 0; at < words.target_cpu.size();) {
-    const size_t comma = std::min(words.target_cpu.find(',', at), words.target_cpu.size());
-    words.options.target_cpus.push_back(words.target_cpu.substr(at, comma - at));
-    at = comma + 1;
+  if (words.target_cpu) { // also when it is empty: an unset variable of a script is no CPU
+    const std::string &list = *words.target_cpu;
+    for (size_t at = 0; at <= list.size();) {
+      const size_t comma = std::min(list.find(',', at), list.size());
+      words.options.target_cpus.push_back(list.substr(at, comma - at));
+      at = comma + 1;
+    }
   }
   if (!problems.empty()) return problems;
   words.log = std::make_shared<spdlog::logger>("cameo", std::make_shared<spdlog::sinks::stderr_sink_st>());

@@ -2,6 +2,7 @@
 #include "compile.h"
 #include "flops.h"
 #include "library.h"
+#include "prepare.h"
 
 #include "cameo/codegen/codegen.h"
 #include "cameo/passes/labels.h"
@@ -154,8 +155,11 @@ Result<InspectReport> inspect_model(const Options &options) {
 Result<InspectReport> inspect(const Options &options) {
   CAMEO_TRY(const MappedFile file, MappedFile::open(options.model));
   constexpr std::string_view archive = "!<arch>\n";
-  if (is_library(file.bytes()) || file.text().starts_with(archive))
+  if (is_library(file.bytes()) || file.text().starts_with(archive)) {
+    CAMEO_TRY_STATUS(check_library_options(options));
+    if (!options.dims.empty()) return compiled_already(options, "--dim");
     return inspect_library(file.bytes(), escape_name(options.model));
+  }
   return inspect_model(options);
 }
 

@@ -15,6 +15,10 @@ struct Prepared {
   std::vector<std::string> notes;
 };
 
+/// Options that compile do nothing for a library. Errors: usage.
+Status check_library_options(const Options &options);
+Diagnostic compiled_already(const Options &options, const char *option);
+
 /// Opens the library, or compiles the model with every symbol fixed (given, taken from the input files, or 1), and makes the
 /// inputs.
 Result<Prepared> prepare(const Options &options);

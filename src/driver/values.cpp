@@ -60,7 +60,12 @@ Result<Tensor> read_tensor_file(const std::string &path, std::optional<DType> wa
   const std::string where = escape_name(path);
   if (file.text().starts_with("\x93NUMPY")) return parse_npy(file.bytes(), where, wanted);
   if (path.ends_with(".npy")) return Diagnostic{ExitCode::bad_model, where, "not a .npy file"};
-  return frontend::parse_tensor_pb(file.bytes(), where);
+  if (file.text().starts_with("PK\x03\x04"))
+    return Diagnostic{ExitCode::bad_model, where, "is an archive (.npz): give one of its tensors as .npy"};
+  auto tensor = frontend::parse_tensor_pb(file.bytes(), where);
+  if (!tensor && !path.ends_with(".pb"))
+    return Diagnostic{ExitCode::bad_model, where, "is neither a .npy file nor a tensor of ONNX (.pb)"};
+  return tensor;
 }
 
 Result<Tensor> random_tensor(const PortInfo &port, const std::vector<int64_t> &shape, uint64_t seed) {

@@ -51,6 +51,7 @@ TEST(CommandLine, MistakesAreOneLineAndExitCode2) {
   EXPECT_EQ(err({"compile", "m.onnx", "--dim", "batch=99999999999999999999"}),
             "cameo: --dim: 'batch=99999999999999999999' is not NAME=N with N >= 0\n");
   EXPECT_EQ(err({"run", "m.onnx", "--input", "x"}), "cameo: --input: 'x' is not NAME=FILE\n");
+  EXPECT_EQ(err({"bench", "m.onnx", "--fail-above", "3"}), "cameo: bench: --fail-above needs --baseline\n");
   err({"compile", "m.onnx", "--winograd", "f4"});
   err({"run", "m.onnx", "--threads", "0"});
   err({"bench", "m.onnx", "--fail-above", "-3"});

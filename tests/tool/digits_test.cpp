@@ -83,6 +83,38 @@ TEST(Digits, TestTellsWhatFails) {
   EXPECT_EQ(report["cases"][3]["reason"], "none: No such file or directory");
 }
 
+TEST(Digits, WhatDoesNothingForALibraryIsRefused) {
+  Scratch s;
+  ASSERT_EQ(cameo::testing::cameo({"compile", digits(), "-o", "d.so"}, s.path()).code, 0);
+  ASSERT_EQ(cameo::testing::cameo({"compile", digits(), "-o", "d.a"}, s.path()).code, 0);
+  const auto err = [&](std::vector<std::string> words) {
+    const Ended e = cameo::testing::cameo(std::move(words), s.path());
+    EXPECT_EQ(e.code, 2) << e.out;
+    return e.err;
+  };
+  for (const char *verb : {"run", "bench", "inspect"}) {
+    EXPECT_EQ(err({verb, "d.so", "--target-cpu", "portable"}), "cameo: --target-cpu: d.so is compiled already\n");
+    EXPECT_EQ(err({verb, "d.so", "--winograd", "off"}), "cameo: --winograd: d.so is compiled already\n");
+  }
+  EXPECT_EQ(err({"inspect", "d.so", "--dim", "batch=1"}), "cameo: --dim: d.so is compiled already\n");
+  EXPECT_EQ(err({"run", "d.a"}), "cameo: d.a: is a static library: only a .so can be run\n");
+  EXPECT_EQ(err({"compile", digits(), "--target-cpu", "", "-o", "e.so"}),
+            "cameo: --target-cpu: empty name in the list of target CPUs\n");
+}
+
+TEST(Digits, InputFilesOfOtherKindsAreNamed) {
+  Scratch s;
+  s.write("a.npz", std::string("PK\3\4") + std::string(60, '\0'));
+  s.write("a.raw", std::string(256, '\0'));
+  const auto err = [&](const char *input) {
+    const Ended e = cameo::testing::cameo({"run", digits(), "--input", input}, s.path());
+    EXPECT_EQ(e.code, 65) << input;
+    return e.err;
+  };
+  EXPECT_EQ(err("image=a.npz"), "cameo: a.npz: is an archive (.npz): give one of its tensors as .npy\n");
+  EXPECT_EQ(err("image=a.raw"), "cameo: a.raw: is neither a .npy file nor a tensor of ONNX (.pb)\n");
+}
+
 TEST(Digits, RunReadsInputsAndWritesOutputs) {
   Scratch s;
   const std::string input =
