@@ -6,5 +6,5 @@ target_compile_options(cameo_codegen PRIVATE -fno-rtti)
 target_link_libraries(cameo_codegen PRIVATE lldELF lldCommon LLVM)
 
 # One file per CPU family.
-file(GLOB codegen_targets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/codegen/targets/*.cpp)
+file(GLOB codegen_targets CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/codegen/targets/*.cpp)
 target_sources(cameo_codegen PRIVATE ${codegen_targets})

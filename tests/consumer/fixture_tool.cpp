@@ -1,6 +1,6 @@
 // Stands in for the tool where the consumers' test must not depend on the whole compiler:
 //
-//   cameo_fixture compile MODEL -o OUT --name ID [...]
+//   cameo_fixture compile MODEL -o OUT --name ID [--depfile FILE] [...]
 //
 // writes the artefact that OUT's suffix asks for, and its header, of the hand-built model y = a*x + b (artefact_models.h),
 // whatever MODEL says.
@@ -36,10 +36,11 @@ static bool write_hostile_header(const std::string &path) {
 
 int main(int argc, char **argv) {
   if (argc == 3 && std::string_view(argv[1]) == "hostile-header") return write_hostile_header(argv[2]) ? 0 : 74;
-  std::string out, name = "model";
+  std::string out, name = "model", depfile;
   for (int i = 1; i + 1 < argc; ++i) {
     if (std::string_view(argv[i]) == "-o") out = argv[i + 1];
     if (std::string_view(argv[i]) == "--name") name = argv[i + 1];
+    if (std::string_view(argv[i]) == "--depfile") depfile = argv[i + 1];
   }
   const size_t dot = out.rfind('.');
   if (dot == std::string::npos) return 2;
@@ -50,5 +51,6 @@ int main(int argc, char **argv) {
   options.soname = out.substr(out.rfind('/') + 1);
   auto artefact = build_artefact(spec, kind, options);
   if (!artefact) return 1;
+  if (!depfile.empty() && !write(depfile, out + ":\n")) return 74;
   return write(out, artefact->bytes()) && write(out.substr(0, dot) + ".h", c_header(spec)) ? 0 : 74;
 }

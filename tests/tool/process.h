@@ -5,9 +5,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <fstream>
 #include <functional>
 #include <poll.h>
 #include <string>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -22,6 +24,15 @@ struct Ended {
 
 /// Where the tool under test is.
 inline std::string tool_path() { return CAMEO_BINARY_DIR "/bin/cameo"; }
+
+/// The CMake that configured this build.
+inline std::string cmake_path() {
+  std::ifstream cache(CAMEO_BINARY_DIR "/CMakeCache.txt");
+  constexpr std::string_view key = "CMAKE_COMMAND:INTERNAL=";
+  for (std::string line; std::getline(cache, line);)
+    if (line.starts_with(key)) return line.substr(key.size());
+  return "cmake";
+}
 
 /// Reads both pipes to their ends.
 inline void read_both(int out, int err, Ended &ended) {

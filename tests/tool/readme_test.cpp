@@ -46,6 +46,27 @@ TEST(Readme, ItsCommandsWorkInOrder) {
   EXPECT_TRUE(output.ends_with("this is a 2\n")) << output; // as the README says, and as its label says
 }
 
+TEST(Readme, ItsLinesOfCMakeWork) {
+  const std::string text = readme();
+  const std::vector<std::string> programs = blocks(text, "c"), lines = blocks(text, "cmake");
+  ASSERT_EQ(programs.size(), 1u);
+  ASSERT_EQ(lines.size(), 1u);
+  Scratch s;
+  s.write("main.c", programs[0]);
+  symlink(source("models").c_str(), s.path("models").c_str());
+  s.write("CMakeLists.txt",
+          "cmake_minimum_required(VERSION 3.25)\nproject(p C)\nadd_executable(app main.c)\n" + lines[0]);
+  const auto cmake = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), cmake_path());
+    const Ended e = run_program(words, s.path());
+    EXPECT_EQ(e.code, 0) << e.out << e.err;
+  };
+  cmake({"--install", CAMEO_BINARY_DIR, "--prefix", s.path("cameo")});
+  cmake({"-S", ".", "-B", "build", "-DCMAKE_PREFIX_PATH=" + s.path("cameo")});
+  cmake({"--build", "build"});
+  EXPECT_EQ(run_program({s.path("build/app")}).out, "this is a 2\n");
+}
+
 TEST(Readme, NamesOnlyFilesThatExist) {
   const std::string text = readme();
   for (size_t at = text.find("]("); at != std::string::npos; at = text.find("](", at + 1)) {
