@@ -9,35 +9,8 @@ namespace cameo::loop {
 
 using namespace math;
 
-Scalar storage_scalar(DType dtype) {
-  switch (dtype) {
-  case DType::f16:
-    return Scalar::f16;
-  case DType::bf16:
-    return Scalar::bf16;
-  case DType::f32:
-    return Scalar::f32;
-  case DType::f64:
-    return Scalar::f64;
-  case DType::i16:
-  case DType::u16:
-    return Scalar::i16;
-  case DType::i32:
-  case DType::u32:
-    return Scalar::i32;
-  case DType::i64:
-  case DType::u64:
-    return Scalar::i64;
-  default:
-    CAMEO_CHECK(bits(dtype) >= 1 && bits(dtype) <= 8, "no stored form of " + std::string(name(dtype)));
-    return Scalar::i8;
-  }
-}
-
-int32_t elements_per_byte(DType dtype) { return bits(dtype) < 8 ? 8 / bits(dtype) : 1; }
-
 Value decode_to_f32(Builder &builder, Value x, DType dtype) {
-  CAMEO_CHECK(builder.type(x).scalar == storage_scalar(dtype),
+  CAMEO_CHECK(builder.type(x).scalar == storage_type(dtype),
               to_string(builder.type(x)) + " does not hold " + std::string(name(dtype)));
   Expr e{&builder, x};
   return (is_float(dtype) ? decode_float(e, dtype) : decode_integer(e, dtype)).value;

@@ -17,39 +17,6 @@ int32_t Stage::outer_rank() const {
       std::count_if(axes.begin(), axes.end(), [](const Axis &a) { return a.kind != AxisKind::reduction; }));
 }
 
-Scalar storage_type(DType dtype) {
-  switch (dtype) {
-  case DType::f16:
-    return Scalar::f16;
-  case DType::bf16:
-    return Scalar::bf16;
-  case DType::f32:
-    return Scalar::f32;
-  case DType::f64:
-    return Scalar::f64;
-  case DType::u16:
-  case DType::i16:
-    return Scalar::i16;
-  case DType::u32:
-  case DType::i32:
-    return Scalar::i32;
-  case DType::u64:
-  case DType::i64:
-    return Scalar::i64;
-  case DType::string:
-  case DType::c64:
-  case DType::c128:
-    CAMEO_UNREACHABLE("no kernel element of type " + std::string(name(dtype)));
-  default:
-    return Scalar::i8;
-  }
-}
-
-Scalar compute_type(DType dtype) {
-  if (is_float(dtype)) return dtype == DType::f64 ? Scalar::f64 : Scalar::f32;
-  return storage_type(dtype);
-}
-
 int32_t Kernel::add_buffer(std::string buffer_name, DType dtype, std::vector<Extent> dims, BufferRole role) {
   CAMEO_CHECK(find_buffer(buffer_name) < 0, "two buffers named " + buffer_name);
   buffers.push_back({std::move(buffer_name), dtype, std::move(dims), role});

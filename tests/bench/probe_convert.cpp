@@ -17,8 +17,8 @@ Module conversion(const Target &target, DType dtype, bool decode) {
   Module module;
   Builder b(module, "convert");
   b.function().exported = true;
-  Value x = b.buffer_param("x", decode ? storage_scalar(dtype) : Scalar::f32, true);
-  Value y = b.buffer_param("y", decode ? Scalar::f32 : storage_scalar(dtype), false);
+  Value x = b.buffer_param("x", decode ? storage_type(dtype) : Scalar::f32, true);
+  Value y = b.buffer_param("y", decode ? Scalar::f32 : storage_type(dtype), false);
   b.for_range(0, kCount, kUnroll * lanes, [&](Value i) {
     for (int64_t k = 0; k < kUnroll; ++k) {
       Affine address = Affine(i) + k * lanes;

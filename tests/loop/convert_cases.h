@@ -36,8 +36,8 @@ inline std::string encoder_name(DType dtype, int32_t lanes, Narrowing narrowing)
 inline void add_conversion(Module &module, DType dtype, int32_t lanes, const Narrowing *encoding) {
   Builder b(module, encoding ? encoder_name(dtype, lanes, *encoding) : decoder_name(dtype, lanes));
   b.function().exported = true;
-  Value in = b.buffer_param("in", encoding ? Scalar::f32 : storage_scalar(dtype), true);
-  Value out = b.buffer_param("out", encoding ? storage_scalar(dtype) : Scalar::f32, false), n = b.scalar_param("n");
+  Value in = b.buffer_param("in", encoding ? Scalar::f32 : storage_type(dtype), true);
+  Value out = b.buffer_param("out", encoding ? storage_type(dtype) : Scalar::f32, false), n = b.scalar_param("n");
   b.for_loop(b.index_constant(0), n, lanes, {}, [&](Value i, std::span<const Value>) {
     Value active = b.min(b.sub(n, i), b.index_constant(lanes));
     if (encoding)
@@ -167,8 +167,8 @@ inline void check_all_conversions(const RunElementwise &run) {
 inline void add_multiply(Module &module, DType dtype) {
   Builder b(module, "multiply_" + std::string(name(dtype)));
   b.function().exported = true;
-  Value x = b.buffer_param("x", storage_scalar(dtype), true), y = b.buffer_param("y", storage_scalar(dtype), true);
-  Value out = b.buffer_param("out", storage_scalar(dtype), false), n = b.scalar_param("n");
+  Value x = b.buffer_param("x", storage_type(dtype), true), y = b.buffer_param("y", storage_type(dtype), true);
+  Value out = b.buffer_param("out", storage_type(dtype), false), n = b.scalar_param("n");
   b.for_loop(b.index_constant(0), n, 16, {}, [&](Value i, std::span<const Value>) {
     store_from_f32(b, b.mul(load_as_f32(b, x, i, 16, dtype), load_as_f32(b, y, i, 16, dtype)), out, i, dtype);
     return std::vector<Value>();

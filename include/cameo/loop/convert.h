@@ -1,23 +1,16 @@
 // Stored elements of any numeric ONNX type to f32 vectors and back: what lowerings use around f32 computation. The functions emit
 // generic Loop IR; legalize() then replaces the f16 and bf16 conversions that a target lacks.
 //
-// Stored elements live in buffers of storage_scalar(dtype). 4- and 2-bit types are packed, low bits first, in buffers of i8;
+// Stored elements live in buffers of storage_type(dtype). 4- and 2-bit types are packed, low bits first, in buffers of i8;
 // addresses count elements here and bytes in the code that comes out. The address of a load or store has to be a whole byte:
 // a multiple of elements_per_byte(dtype). It costs nothing where every coefficient is such a multiple, else a shift.
 #pragma once
 
 #include "cameo/loop/builder.h"
-#include "cameo/support/dtype.h"
+#include "cameo/loop/element.h"
 #include "cameo/support/half.h"
 
 namespace cameo::loop {
-
-/// What an element is loaded and stored as: f16, bf16, f32, f64 and integers from 8 bits as themselves (unsigned ones and bool as
-/// integers of their width); the 8-bit floats and everything smaller as i8.
-Scalar storage_scalar(DType dtype);
-
-/// Elements in a byte: 2 for 4-bit types, 4 for 2-bit types, else 1.
-int32_t elements_per_byte(DType dtype);
 
 /// The f32 values of stored elements: x has the storage scalar and any lanes, for types of less than a byte one element in
 /// the low bits of each lane (the others are ignored). Exact; i32, u32, i64, u64 and f64 round to nearest even.

@@ -29,8 +29,7 @@
 //   }
 #pragma once
 
-#include "cameo/loop/ir.h"
-#include "cameo/support/dtype.h"
+#include "cameo/loop/element.h"
 
 #include <optional>
 #include <string>
@@ -177,12 +176,6 @@ struct Kernel {
   int32_t find_buffer(std::string_view name) const; ///< -1 when absent
   friend bool operator==(const Kernel &, const Kernel &) = default;
 };
-
-/// The scalar kind in which an element of `dtype` is computed with: f32 for every float of at most 32 bits, the integer of
-/// its own width otherwise (sub-byte integers as i8), i8 for bool.
-Scalar compute_type(DType dtype);
-/// The scalar kind of one stored element; i8 for sub-byte types (a buffer of bytes).
-Scalar storage_type(DType dtype);
 
 /// Violated invariants in prose, one line each (verify.h has the format); empty when well formed: operand types, index counts
 /// equal to ranks, reads of earlier stages only (or one step back along a sequential axis), axes kinds, carried only in `next`.
