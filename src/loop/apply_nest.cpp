@@ -376,56 +376,56 @@ void Lowerer::advance_rolling(Frame &frame, int32_t loop, int32_t stage) {
   compute_clipped(stage, box);
 }
 
+// Whole vectors along the vector axis, one point at a time along the others: `body` for each, the frame's ranges narrowed to it.
+void Lowerer::vectors_of(Frame &frame, int32_t axis, const std::function<void()> &body) {
+  const Stage &s = kernel_.stages[frame.stage];
+  if (axis == s.outer_rank()) return body();
+  const StageSchedule &plan = schedule_.stages[frame.stage];
+  const Range whole = frame.ranges[axis];
+  const int64_t step = axis == plan.vector_axis ? plan.lanes : 1, count = whole.extent / step;
+  if (whole.extent <= step) return vectors_of(frame, axis + 1, body);
+  counted_loop(
+      integer(kIndex, 0), integer(kIndex, count), {0, count - 1}, {},
+      [&](Value iv, Values) {
+        frame.ranges[axis] = {whole.base + Affine(iv, step), step, {}, {}};
+        vectors_of(frame, axis + 1, body);
+        return Values{};
+      },
+      true, written_by(frame.stage, -1));
+  if (whole.extent % step != 0) {
+    frame.ranges[axis] = {whole.base + Affine(count * step), whole.extent % step, {}, {}};
+    vectors_of(frame, axis + 1, body);
+  }
+  frame.ranges[axis] = whole;
+}
+
 // h[-1, ...] into the storage of a sequential stage.
 void Lowerer::initial_state(int32_t stage) {
   const Stage &s = kernel_.stages[stage];
-  const StageSchedule &plan = schedule_.stages[stage];
   Frame frame{stage, storage_[stage].box};
   const Box full = full_box(stage);
   frame.ranges.insert(frame.ranges.end(), full.begin() + static_cast<std::ptrdiff_t>(frame.ranges.size()), full.end());
   const int32_t t = sequential_axis(stage);
   frame.ranges[t] = {Affine(-1), 1, {}, {}};
-  // Whole vectors along the vector axis, one point at a time along the others.
-  std::function<void(int32_t)> walk = [&](int32_t d) {
-    if (d == s.outer_rank()) {
-      for (const Point &point : box_points(frame, false)) {
-        Context context{stage, point};
-        Values values;
-        for (ExprId e : s.before) values.push_back(eval(e, context));
-        Storage &storage = storage_[stage];
-        Binding binding;
-        std::vector<LaneIndex> at;
-        for (int32_t a = 0; a < s.outer_rank(); ++a) {
-          at.push_back({point.index[a] - storage.box[a].base, a == point.vector_axis && point.lanes > 1 ? 1 : 0, {}});
-          if (storage.strides[a] != 0) binding.terms.push_back({a, 1, 0, storage.strides[a], -1});
-        }
-        Point full_vector = point;
-        full_vector.active = {};
-        for (size_t c = 0; c < values.size(); ++c)
-          store_lanes(values[c], storage.buffers[c], place(at, binding, point.lanes), full_vector, 0);
+  vectors_of(frame, 0, [&] {
+    for (const Point &point : box_points(frame, false)) {
+      Context context{stage, point};
+      Values values;
+      for (ExprId e : s.before) values.push_back(eval(e, context));
+      Storage &storage = storage_[stage];
+      Binding binding;
+      std::vector<LaneIndex> at;
+      for (int32_t a = 0; a < s.outer_rank(); ++a) {
+        at.push_back({point.index[a] - storage.box[a].base, a == point.vector_axis && point.lanes > 1 ? 1 : 0, {}});
+        if (storage.strides[a] != 0) binding.terms.push_back({a, 1, 0, storage.strides[a], -1});
       }
-      touch(object_of_stage(stage));
-      return;
+      Point full_vector = point;
+      full_vector.active = {};
+      for (size_t c = 0; c < values.size(); ++c)
+        store_lanes(values[c], storage.buffers[c], place(at, binding, point.lanes), full_vector, 0);
     }
-    const Range whole = frame.ranges[d];
-    const int64_t step = d == plan.vector_axis ? plan.lanes : 1;
-    if (d == t || whole.extent <= step) return walk(d + 1);
-    const int64_t whole_tiles = whole.extent / step;
-    counted_loop(
-        integer(kIndex, 0), integer(kIndex, whole_tiles), {0, whole_tiles - 1}, {},
-        [&](Value iv, Values) {
-          frame.ranges[d] = {whole.base + Affine(iv, step), step, {}, {}};
-          walk(d + 1);
-          return Values{};
-        },
-        true, written_by(stage, -1));
-    if (whole.extent % step != 0) {
-      frame.ranges[d] = {whole.base + Affine(whole_tiles * step), whole.extent % step, {}, {}};
-      walk(d + 1);
-    }
-    frame.ranges[d] = whole;
-  };
-  walk(0);
+    touch(object_of_stage(stage));
+  });
 }
 
 void Lowerer::compute(int32_t stage, const Box &box) {
@@ -509,7 +509,6 @@ void Lowerer::compute_clipped(int32_t stage, Box box) {
 
 void Lowerer::fill(int32_t stage, const Box &box) {
   const Stage &s = kernel_.stages[stage];
-  const StageSchedule &plan = schedule_.stages[stage];
   std::optional<double> value;
   for (int32_t reader = 0; reader < static_cast<int32_t>(kernel_.stages.size()); ++reader)
     visit_reads(reader, stage, [&](const Expr &e) {
@@ -522,33 +521,13 @@ void Lowerer::fill(int32_t stage, const Box &box) {
   Frame frame{stage, box};
   const Box full = full_box(stage);
   frame.ranges.insert(frame.ranges.end(), full.begin() + s.outer_rank(), full.end());
-  std::function<void(int32_t)> walk = [&](int32_t d) {
-    if (d == s.outer_rank()) {
-      for (const Point &point : box_points(frame, false)) {
-        Values values;
-        for (Scalar type : s.types) values.push_back(constant(type, *value, static_cast<int64_t>(*value), point.lanes));
-        define(stage, point, values);
-      }
-      return;
+  vectors_of(frame, 0, [&] {
+    for (const Point &point : box_points(frame, false)) {
+      Values values;
+      for (Scalar type : s.types) values.push_back(constant(type, *value, static_cast<int64_t>(*value), point.lanes));
+      define(stage, point, values);
     }
-    const Range whole = frame.ranges[d];
-    const int64_t step = d == plan.vector_axis ? plan.lanes : 1, count = whole.extent / step;
-    if (count <= 1 && whole.extent <= step) return walk(d + 1);
-    counted_loop(
-        integer(kIndex, 0), integer(kIndex, count), {0, count - 1}, {},
-        [&](Value iv, Values) {
-          frame.ranges[d] = {whole.base + Affine(iv, step), step, {}, {}};
-          walk(d + 1);
-          return Values{};
-        },
-        true, written_by(stage, -1));
-    if (whole.extent % step != 0) {
-      frame.ranges[d] = {whole.base + Affine(count * step), whole.extent % step, {}, {}};
-      walk(d + 1);
-    }
-    frame.ranges[d] = whole;
-  };
-  walk(0);
+  });
 }
 
 } // namespace cameo::loop

@@ -173,6 +173,7 @@ private:
   void place_stages(Frame &frame, int32_t loop);
   void advance_rolling(Frame &frame, int32_t loop, int32_t stage);
   std::pair<Box, int64_t> rolling_window(Frame &frame, int32_t loop, int32_t stage); ///< region and rows per iteration
+  void vectors_of(Frame &frame, int32_t axis, const std::function<void()> &body);
   void initial_state(int32_t stage);
   void points(Frame &frame);
   bool transposed_points(Frame &frame); ///< apply_transpose.cpp; false: not such a copy, nothing emitted

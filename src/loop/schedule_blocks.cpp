@@ -6,22 +6,10 @@
 
 namespace cameo::loop {
 
-namespace {
-
-LoopSpec loop(int32_t axis, int64_t tile) {
-  LoopSpec l;
-  l.axis = axis;
-  l.tile = tile;
-  l.balanced = false;
-  return l;
-}
-
-} // namespace
-
 // Points along a free axis that one register tile takes: a divisor, so that no remainder needs code of its own, if there is a good one.
 LoopSpec Scheduler::free_tile(int32_t s, int32_t axis, int64_t most) const {
   const int64_t n = extent(stage(s).axes[axis]);
-  LoopSpec l = loop(axis, divisor_at_most(n, std::max<int64_t>(1, std::min(n, most))));
+  LoopSpec l = full_tiles(axis, divisor_at_most(n, std::max<int64_t>(1, std::min(n, most))));
   if (l.tile * 2 > std::min(n, most)) return l;
   l.tile = std::min(n, most);
   l.balanced = true;
@@ -47,16 +35,16 @@ void Scheduler::block_rows(int32_t s, const Blocks &b, int32_t lane, int64_t vec
   const bool copy = !st.is_reduction() && next.kind == Expr::Kind::buffer; // by squares, transposed in registers
   for (int32_t a : free) {
     if (copy)
-      plan.loops.push_back(loop(a, plan.lanes));
+      plan.loops.push_back(full_tiles(a, plan.lanes));
     else
       plan.loops.push_back(free_tile(s, a, st.is_reduction() ? (t_.vector_registers - 1 - vectors) / vectors : 4));
   }
-  plan.loops.push_back(loop(lane, copy ? plan.lanes : vectors * plan.lanes));
+  plan.loops.push_back(full_tiles(lane, copy ? plan.lanes : vectors * plan.lanes));
   if (!st.is_reduction()) return;
   const auto last = static_cast<int32_t>(st.axes.size()) - 1;
   const int64_t unroll = divisor_at_most(extent(st.axes[last]), 4);
   if (free.empty() && st.combine) plan.partials = static_cast<int32_t>(unroll);
-  for (int32_t a = st.outer_rank(); a <= last; ++a) plan.loops.push_back(loop(a, a == last ? unroll : 1));
+  for (int32_t a = st.outer_rank(); a <= last; ++a) plan.loops.push_back(full_tiles(a, a == last ? unroll : 1));
 }
 
 // A stage of a block for a single row: lanes run along the reduction where that is contiguous in what is read, else along a free axis.
@@ -72,7 +60,7 @@ void Scheduler::block_single(int32_t s, const Blocks &b) {
   if (plan.vector_axis >= 0 && !allows_vector(s, plan.vector_axis)) plan.vector_axis = -1;
   if (plan.vector_axis >= 0) plan.lanes = lanes_for(s, extent(st.axes[plan.vector_axis]));
   for (int32_t a : free)
-    plan.loops.push_back(loop(a, a == plan.vector_axis ? 4 * plan.lanes : divisor_at_most(extent(st.axes[a]), 4)));
+    plan.loops.push_back(full_tiles(a, a == plan.vector_axis ? 4 * plan.lanes : divisor_at_most(extent(st.axes[a]), 4)));
   if (!st.is_reduction()) return;
   const int64_t n = extent(st.axes[last]);
   if (plan.vector_axis == last) {
@@ -81,7 +69,7 @@ void Scheduler::block_single(int32_t s, const Blocks &b) {
   }
   for (int32_t a = st.outer_rank(); a <= last; ++a) {
     const int64_t tile = plan.vector_axis == last ? plan.partials * plan.lanes : divisor_at_most(n, 4);
-    plan.loops.push_back(loop(a, a == last ? tile : 1));
+    plan.loops.push_back(full_tiles(a, a == last ? tile : 1));
   }
 }
 
@@ -100,8 +88,8 @@ bool Scheduler::blocks() {
   plan_.stages.resize(k_.stages.size());
   StageSchedule &root = plan_.stages[b.result];
   for (int32_t a : b.rows)
-    if (a != lane) root.loops.push_back(loop(a, 1));
-  root.loops.push_back(loop(lane, wide ? vectors * lanes : 1));
+    if (a != lane) root.loops.push_back(full_tiles(a, 1));
+  root.loops.push_back(full_tiles(lane, wide ? vectors * lanes : 1));
   root.loops.back().overlap = wide;
   int64_t work = 1;
   for (const Axis &axis : stage(b.state).axes) work *= extent(axis);
@@ -110,13 +98,13 @@ bool Scheduler::blocks() {
   const int32_t n = contiguous_axis(b.result);
   for (int32_t a = 0; a < static_cast<int32_t>(result.axes.size()); ++a) {
     const bool row = std::count(b.rows.begin(), b.rows.end(), a) > 0;
-    if (a == lane && wide && n >= 0 && n != lane) root.loops.push_back(loop(a, lanes));
-    if (!row && a != n) root.loops.push_back(loop(a, 1));
+    if (a == lane && wide && n >= 0 && n != lane) root.loops.push_back(full_tiles(a, lanes));
+    if (!row && a != n) root.loops.push_back(full_tiles(a, 1));
   }
   if (n >= 0 && allows_vector(b.result, n)) {
     root.vector_axis = n;
     root.lanes = lanes_for(b.result, extent(result.axes[n]));
-    if (n != lane) root.loops.push_back(loop(n, wide ? lanes : 4 * root.lanes));
+    if (n != lane) root.loops.push_back(full_tiles(n, wide ? lanes : 4 * root.lanes));
   }
 
   auto reads_pointwise = [&](int32_t s, int32_t p) {
@@ -144,7 +132,7 @@ bool Scheduler::blocks() {
   for (int32_t s : b.inside) place(s, b.state, 0);
   place(b.state, b.result, at);
   std::vector<LoopSpec> &steps = plan_.stages[b.state].loops;
-  steps.insert(steps.begin(), loop(b.time, 1));
+  steps.insert(steps.begin(), full_tiles(b.time, 1));
   // A sum that one stage alone reads, point by point, stays in registers there.
   for (int32_t s : b.inside)
     for (int32_t p : b.inside) {

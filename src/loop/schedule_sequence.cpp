@@ -19,14 +19,6 @@ constexpr int64_t kStateRows = 64;   ///< rows whose gates stay in the second-le
 constexpr int64_t kSymbolicRows = 8; ///< rows at once when their number is known at run time only
 constexpr int64_t kFewSteps = 16;    ///< sums of so few terms are unrolled
 
-LoopSpec loop_over(int32_t axis, int64_t tile) {
-  LoopSpec l;
-  l.axis = axis;
-  l.tile = tile;
-  l.balanced = false;
-  return l;
-}
-
 } // namespace
 
 void Scheduler::steps(const Recurrence &r) {
@@ -44,12 +36,12 @@ void Scheduler::steps(const Recurrence &r) {
     const bool constant = axis.extent.is_constant();
     int64_t tile = constant ? std::min<int64_t>(axis.extent.value, kStateRows) : kSymbolicRows;
     if (!constant || axis.extent.value > tile) {
-      LoopSpec l = loop_over(outer_rows[i], tile);
+      LoopSpec l = full_tiles(outer_rows[i], tile);
       l.balanced = constant;
       outer.push_back(l);
     }
     rows *= std::max<int64_t>(tile, 1);
-    inner.push_back(loop_over(r.rows[i], 1));
+    inner.push_back(full_tiles(r.rows[i], 1));
   }
   double work = 1;
   for (const Axis &axis : state.axes) work *= double(extent(axis));
@@ -67,7 +59,7 @@ void Scheduler::steps(const Recurrence &r) {
     std::vector<LoopSpec> reader_loops = outer;
     const int32_t vector = contiguous_axis(r.reader);
     for (int32_t a = 0; a < stage(r.reader).outer_rank(); ++a)
-      if (a != vector) reader_loops.push_back(loop_over(a, 1));
+      if (a != vector) reader_loops.push_back(full_tiles(a, 1));
     step_values(r.reader, vector, std::move(reader_loops));
     plan.place = Place::local;
     plan.at_stage = r.reader;
@@ -76,9 +68,9 @@ void Scheduler::steps(const Recurrence &r) {
     loops = outer;
   }
   const auto time = static_cast<int32_t>(loops.size());
-  loops.push_back(loop_over(r.time, 1));
+  loops.push_back(full_tiles(r.time, 1));
   for (int32_t a = 0; a <= last; ++a)
-    if (a != r.time && a != columns) loops.push_back(loop_over(a, 1));
+    if (a != r.time && a != columns) loops.push_back(full_tiles(a, 1));
   step_values(r.state, columns, std::move(loops));
   for (int32_t p : r.inside) {
     StageSchedule &inside = plan_.stages[p];
@@ -94,7 +86,7 @@ void Scheduler::steps(const Recurrence &r) {
     std::vector<LoopSpec> around;
     const auto column = static_cast<int32_t>(stage(p).axes.size()) - 1;
     for (int32_t a = 0; a < column; ++a)
-      if (r.along[p][a] != r.time) around.push_back(loop_over(a, 1));
+      if (r.along[p][a] != r.time) around.push_back(full_tiles(a, 1));
     step_values(p, column, std::move(around));
   }
 }
@@ -105,13 +97,13 @@ void Scheduler::step_values(int32_t p, int32_t columns, std::vector<LoopSpec> lo
   plan.loops = std::move(loops);
   if (columns < 0) return;
   if (!allows_vector(p, columns) || !stage(p).axes[columns].extent.is_constant()) {
-    plan.loops.push_back(loop_over(columns, 1));
+    plan.loops.push_back(full_tiles(columns, 1));
     return;
   }
   const int64_t width = extent(stage(p).axes[columns]);
   plan.vector_axis = columns;
   plan.lanes = lanes_for(p, width);
-  plan.loops.push_back(loop_over(columns, std::min<int64_t>(2, std::max<int64_t>(1, width / plan.lanes)) * plan.lanes));
+  plan.loops.push_back(full_tiles(columns, std::min<int64_t>(2, std::max<int64_t>(1, width / plan.lanes)) * plan.lanes));
 }
 
 // A sum over the last state: rows of the batch by vectors of columns in registers, weights packed by panels of columns.
@@ -137,7 +129,7 @@ void Scheduler::step_sum(int32_t p, const Recurrence &r, int64_t rows) {
   };
   auto other_axes = [&](int32_t but, int32_t and_but) {
     for (int32_t a = 0; a <= k; ++a)
-      if (a != time && a != but && a != and_but) plan.loops.push_back(loop_over(a, 1));
+      if (a != time && a != but && a != and_but) plan.loops.push_back(full_tiles(a, 1));
   };
   if (n < 0 || !st.axes[n].extent.is_constant() || !steps_by_one(n)) {
     // Weights that lie the other way round and cannot be packed: vectors along the sum.
@@ -146,7 +138,7 @@ void Scheduler::step_sum(int32_t p, const Recurrence &r, int64_t rows) {
     other_axes(k, k);
     plan.vector_axis = k;
     plan.lanes = lanes_for(p, terms);
-    plan.loops.push_back(loop_over(k, plan.lanes));
+    plan.loops.push_back(full_tiles(k, plan.lanes));
     return;
   }
   const int64_t columns = extent(st.axes[n]), terms = extent(st.axes[k]);
@@ -180,23 +172,23 @@ void Scheduler::step_sum(int32_t p, const Recurrence &r, int64_t rows) {
     bytes += b.size * std::max(1, bits(w.dtype) / 8);
     bindings_[read.expr->source] = std::move(b);
   }
-  plan.loops.push_back(loop_over(n, panel));
+  plan.loops.push_back(full_tiles(n, panel));
   if (bytes > t_.l2_bytes / 2 && vectors > nv) plan.loops[0].zigzag = time;
   for (int32_t a = 0; a < outer; ++a)
-    if (a != time && a != n && a != m) plan.loops.push_back(loop_over(a, 1));
-  if (m >= 0) plan.loops.push_back(loop_over(m, mr));
+    if (a != time && a != n && a != m) plan.loops.push_back(full_tiles(a, 1));
+  if (m >= 0) plan.loops.push_back(full_tiles(m, mr));
   plan.loops.back().balanced = m >= 0;
-  for (int32_t a = outer; a < k; ++a) plan.loops.push_back(loop_over(a, 1));
+  for (int32_t a = outer; a < k; ++a) plan.loops.push_back(full_tiles(a, 1));
   // Few accumulators wait for each other: sums of a short row are split.
   if (st.combine && st.types.size() == 1)
     while (plan.partials < 4 && mr * nv * plan.partials * 2 <= 8 && terms % (plan.partials * 2) == 0)
       plan.partials *= 2;
   if (!st.axes[k].extent.is_constant()) {
     plan.partials = 1;
-    plan.loops.push_back(loop_over(k, 1));
+    plan.loops.push_back(full_tiles(k, 1));
   } else if (terms > kFewSteps) {
     plan.loops.push_back(
-        loop_over(k, divisor_at_most(terms, 4) >= plan.partials ? divisor_at_most(terms, 4) : plan.partials));
+        full_tiles(k, divisor_at_most(terms, 4) >= plan.partials ? divisor_at_most(terms, 4) : plan.partials));
   }
 }
 

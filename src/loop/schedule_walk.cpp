@@ -11,14 +11,6 @@ constexpr int64_t kFewest = 3;       ///< walks that are worth a vector
 constexpr int64_t kMostSums = 8;     ///< vectors of sums in registers
 constexpr int64_t kTestsPerTurn = 8; ///< unrolled
 
-LoopSpec loop_of(int32_t axis, int64_t tile) {
-  LoopSpec l;
-  l.axis = axis;
-  l.tile = tile;
-  l.balanced = false;
-  return l;
-}
-
 } // namespace
 
 // As many lanes as elements of what the stage reads and keeps fit a vector; indices may be wider.
@@ -55,9 +47,9 @@ bool Scheduler::walk_batch(int32_t s, int32_t sum, int32_t walk) {
     if (e.kind == Expr::Kind::stage && e.source == walk) shared &= e.indices[1].axes.size() == 1;
   });
   root = {};
-  root.loops = {loop_of(0, tile)};
+  root.loops = {full_tiles(0, tile)};
   if (!shared || targets * vectors > kMostSums)
-    root.loops.push_back(loop_of(1, shared ? std::max<int64_t>(kMostSums / vectors, 1) : 1));
+    root.loops.push_back(full_tiles(1, shared ? std::max<int64_t>(kMostSums / vectors, 1) : 1));
   root.vector_axis = 0;
   root.lanes = lanes;
   if (rows > tile && rows * extent(stage(walk).axes[1]) * 64 > kParallelWork) make_parallel(stage(s), root.loops);
@@ -67,7 +59,7 @@ bool Scheduler::walk_batch(int32_t s, int32_t sum, int32_t walk) {
   first.at_loop = 0;
   first.vector_axis = 1;
   first.lanes = lanes;
-  first.loops = {loop_of(0, 1), loop_of(1, tile)};
+  first.loops = {full_tiles(0, 1), full_tiles(1, tile)};
   total = {};
   total.place = Place::registers;
   total.at_stage = s;
@@ -75,14 +67,14 @@ bool Scheduler::walk_batch(int32_t s, int32_t sum, int32_t walk) {
   total.vector_axis = 0;
   total.lanes = lanes;
   const auto tree = static_cast<int32_t>(stage(sum).axes.size()) - 1;
-  total.loops = {loop_of(tree, 1)};
+  total.loops = {full_tiles(tree, 1)};
   inner = {};
   inner.place = Place::registers;
   inner.at_stage = sum;
   inner.at_loop = 0;
   inner.vector_axis = 0;
   inner.lanes = lanes;
-  inner.loops = {loop_of(2, std::max<int64_t>(kTestsPerTurn / vectors, 1))};
+  inner.loops = {full_tiles(2, std::max<int64_t>(kTestsPerTurn / vectors, 1))};
   return true;
 }
 
@@ -114,7 +106,7 @@ bool Scheduler::walk_rows(int32_t s) {
   if (walk_batch(s, sum, walk)) return true;
   StageSchedule &root = plan_.stages[s], &total = plan_.stages[sum], &inner = plan_.stages[walk];
   root.loops.clear();
-  for (int32_t a = 0; a < stage(s).outer_rank(); ++a) root.loops.push_back(loop_of(a, 1));
+  for (int32_t a = 0; a < stage(s).outer_rank(); ++a) root.loops.push_back(full_tiles(a, 1));
   const int64_t trees = extent(stage(walk).axes[1]), each = extent(ends.axes[last]);
   if (extent(ends.axes[0]) > 1 && extent(ends.axes[0]) * trees * 64 > kParallelWork)
     make_parallel(stage(s), root.loops);
@@ -123,21 +115,21 @@ bool Scheduler::walk_rows(int32_t s) {
   inner.place = Place::local;
   inner.at_stage = s;
   inner.at_loop = 0;
-  inner.loops = {loop_of(0, 1)};
+  inner.loops = {full_tiles(0, 1)};
   if (trees >= kFewest) {
     inner.vector_axis = 1;
     inner.lanes = element_lanes(walk, trees);
-    inner.loops.push_back(loop_of(1, std::min((trees + inner.lanes - 1) / inner.lanes, kSideBySide) * inner.lanes));
+    inner.loops.push_back(full_tiles(1, std::min((trees + inner.lanes - 1) / inner.lanes, kSideBySide) * inner.lanes));
   } else {
-    inner.loops.push_back(loop_of(1, trees));
+    inner.loops.push_back(full_tiles(1, trees));
   }
-  inner.loops.push_back(loop_of(2, 1));
+  inner.loops.push_back(full_tiles(2, 1));
 
   total = {};
   total.place = Place::registers;
   total.at_stage = s;
   total.at_loop = static_cast<int32_t>(root.loops.size()) - 1;
-  total.loops = {loop_of(last, 1)};
+  total.loops = {full_tiles(last, 1)};
   if (each < kFewest || !ends.combine) return true;
   total.vector_axis = last;
   total.lanes = element_lanes(sum, each);

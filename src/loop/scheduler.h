@@ -12,11 +12,12 @@
 #include "recurrence.h"
 
 #include "cameo/loop/apply.h"
+#include "cameo/loop/visit.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
+#include <functional>
 
 namespace cameo::loop {
 
@@ -62,21 +63,7 @@ private:
   const Stage &stage(int32_t s) const { return k_.stages[s]; }
   bool is_root(int32_t s) const { return plan_.stages[s].place == Place::root; }
 
-  template <class F> void for_each_expr(int32_t s, F visit) const {
-    std::set<ExprId> seen;
-    std::vector<ExprId> stack;
-    for (const auto *list : {&stage(s).init, &stage(s).next, &stage(s).before})
-      stack.insert(stack.end(), list->begin(), list->end());
-    while (!stack.empty()) {
-      const ExprId id = stack.back();
-      stack.pop_back();
-      if (id < 0 || !seen.insert(id).second) continue;
-      const Expr &e = k_.exprs[id];
-      visit(e);
-      stack.insert(stack.end(), e.args.begin(), e.args.end());
-      for (const Index &i : e.indices) stack.push_back(i.indirect);
-    }
-  }
+  void for_each_expr(int32_t s, const std::function<void(const Expr &)> &visit) const { loop::for_each_expr(k_, s, visit); }
 
   std::vector<int32_t> readers_of(int32_t s) const {
     std::vector<int32_t> list;

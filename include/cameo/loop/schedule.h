@@ -47,6 +47,15 @@ struct LoopSpec {
   friend bool operator==(const LoopSpec &, const LoopSpec &) = default;
 };
 
+/// A loop over full tiles of `tile` points along `axis`, and a remainder of its own behind them.
+inline LoopSpec full_tiles(int32_t axis, int64_t tile) {
+  LoopSpec loop;
+  loop.axis = axis;
+  loop.tile = tile;
+  loop.balanced = false;
+  return loop;
+}
+
 enum class Place : uint8_t {
   inlined,   ///< computed where it is read
   registers, ///< at the consumer's loop, its points are values
