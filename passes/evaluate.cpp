@@ -65,17 +65,7 @@ std::vector<std::byte> gather(std::span<const std::byte> from, const Placement &
 }
 
 std::optional<Constant> moved(const Node &node, const ConstantData &x) {
-  switch (node.op()) {
-  case Op::reshape:
-  case Op::transpose:
-  case Op::slice:
-  case Op::broadcast:
-  case Op::bitcast:
-  case Op::relayout:
-    break;
-  default:
-    return std::nullopt;
-  }
+  if (!moves_only(node)) return std::nullopt;
   const graph::Type &type = node.result()->type();
   const std::vector<int64_t> dims = *type.static_shape();
   if (node.is(Op::relayout)) return std::nullopt; // constants are row-major: each kernel packs its own

@@ -21,6 +21,8 @@ std::optional<std::vector<graph::Dim>> strides(const Placement &place, size_t ra
 /// Whether the tensor is all of its buffer in row-major order.
 bool is_row_major(const Placement &place, const graph::Type &type, const graph::Dim &buffer_bytes);
 
+/// Whether the node's result has the elements of its first operand, in another order or fewer: perhaps a view.
+bool moves_only(const graph::Node &node);
 /// The result of `node`, seen as a part or another order of the memory of its operand; nullopt when it is none.
 std::optional<Placement> view(const graph::Node &node, const Placement &operand);
 /// The part of a concatenation's result that starts at `start` of its axis.

@@ -16,20 +16,6 @@ using graph::Op;
 using graph::Type;
 using graph::Value;
 
-bool moves_only(const Node &node) {
-  switch (node.op()) {
-  case Op::reshape:
-  case Op::transpose:
-  case Op::slice:
-  case Op::broadcast:
-  case Op::bitcast:
-  case Op::relayout:
-    return true;
-  default:
-    return false;
-  }
-}
-
 uint64_t hash_of(const graph::Graph &graph) {
   uint64_t hash = 0xcbf29ce484222325ull; // FNV-1a
   for (const char c : graph::print(graph)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;

@@ -21,8 +21,6 @@ inline constexpr int32_t kForever = INT32_MAX;
 /// Whether the plan has steps of its own for what the node's regions hold.
 bool has_branches(const graph::Node &node);
 
-/// Whether the node's result has the elements of its first operand, in another order or fewer: perhaps a view.
-bool moves_only(const graph::Node &node);
 /// Whether an extent of the type is known only while running.
 bool is_runtime(const graph::Type &type);
 /// Of the graph's text: a plan belongs to one graph.

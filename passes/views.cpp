@@ -67,6 +67,20 @@ Placement part(const Placement &whole, size_t axis, const Dim &start) {
   return place;
 }
 
+bool moves_only(const Node &node) {
+  switch (node.op()) {
+  case Op::reshape:
+  case Op::transpose:
+  case Op::slice:
+  case Op::broadcast:
+  case Op::bitcast:
+  case Op::relayout:
+    return true;
+  default:
+    return false;
+  }
+}
+
 std::optional<Placement> view(const Node &node, const Placement &operand) {
   const graph::Value *x = node.operand(), *y = node.result();
   const Shape &from = x->type().shape(), &to = y->type().shape();
