@@ -41,6 +41,14 @@ template <class Kernel> Windows windows(InferContext &c, const Type &x, Kernel k
   return w;
 }
 
+std::string rank_problem(const Type &x, const Type &w) {
+  if (!x.is_ranked() || !w.is_ranked()) return "the rank of an operand is not known";
+  if (x.rank() < 3) return "the input has rank " + std::to_string(x.rank()) + ", not [n, c, spatial...]";
+  if (w.rank() != x.rank())
+    return "weights of rank " + std::to_string(w.rank()) + " for an input of rank " + std::to_string(x.rank());
+  return "";
+}
+
 std::string bias_problem(InferContext &c, size_t index, const Dim &channels) {
   if (!c.operand(index) || !c.type(index).is_ranked()) return "";
   const Type &bias = c.type(index);
@@ -61,12 +69,7 @@ std::string group_problem(int64_t group, const Dim &channels, const char *what) 
 // conv, deform_conv: w is [m, c / group, kernel...], bias [m].
 Inferred infer_conv(InferContext &c) {
   const Type &x = c.type(0), &w = c.type(1);
-  if (!x.is_ranked() || !w.is_ranked()) return Inferred::wrong("the rank of an operand is not known");
-  if (x.rank() < 3)
-    return Inferred::wrong("the input has rank " + std::to_string(x.rank()) + ", not [n, c, spatial...]");
-  if (w.rank() != x.rank())
-    return Inferred::wrong("weights of rank " + std::to_string(w.rank()) + " for an input of rank " +
-                           std::to_string(x.rank()));
+  if (std::string problem = rank_problem(x, w); !problem.empty()) return Inferred::wrong(std::move(problem));
   const int64_t group = c.integer("group", 1);
   for (std::string problem : {group_problem(group, x.dim(1), "input"), group_problem(group, w.dim(0), "output"),
                               bias_problem(c, c.node.op == Op::conv ? 2 : 3, w.dim(0))})
@@ -99,12 +102,7 @@ Inferred infer_conv(InferContext &c) {
 // conv_transpose without output padding: (x - 1) * stride + (kernel - 1) * dilation + 1 - pads; w is [c, m / group, kernel...].
 Inferred infer_conv_transpose(InferContext &c) {
   const Type &x = c.type(0), &w = c.type(1);
-  if (!x.is_ranked() || !w.is_ranked()) return Inferred::wrong("the rank of an operand is not known");
-  if (x.rank() < 3)
-    return Inferred::wrong("the input has rank " + std::to_string(x.rank()) + ", not [n, c, spatial...]");
-  if (w.rank() != x.rank())
-    return Inferred::wrong("weights of rank " + std::to_string(w.rank()) + " for an input of rank " +
-                           std::to_string(x.rank()));
+  if (std::string problem = rank_problem(x, w); !problem.empty()) return Inferred::wrong(std::move(problem));
   const int64_t group = c.integer("group", 1);
   const Dim channels = w.dim(1) * group;
   for (std::string problem : {group_problem(group, x.dim(1), "input"), bias_problem(c, 2, channels)})

@@ -49,6 +49,23 @@ Problem bad_dtype(const graph::Node &node) {
   return {};
 }
 
+// The result as bias[channel] + the sum of products over the stage's reductions, computed in `compute`.
+void sum_products(Lowering &l, loop::Stage stage, std::pair<ExprId, ExprId> factors, const Value *bias, const Index &channel,
+                  DType compute, const Value *y, const Space &space) {
+  const Scalar t = loop::compute_type(compute);
+  const auto [a, b] = factors;
+  const ExprId acc = l.kernel().carried(t);
+  stage.types = {t};
+  stage.init = {bias ? convert(l, l.read(bias, {channel}), bias->type().dtype(), t) : l.number(t, 0)};
+  stage.next = {loop::is_float(t) ? l.op(Opcode::muladd, a, b, acc) : l.op(Opcode::add, acc, l.op(Opcode::mul, a, b))};
+  stage.combine = Opcode::add;
+  const int32_t number = l.add_stage(std::move(stage));
+  if (compute == y->type().dtype())
+    l.define(y, number, 0, space);
+  else
+    l.define_pointwise(y, space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
+}
+
 } // namespace
 
 Problem lower_conv(Lowering &l, const graph::Node &node) {
@@ -103,16 +120,7 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
   }
   ExprId b = convert(l, l.read(w, weight), w->type().dtype(), t);
   if (w_zero) b = l.op(Opcode::sub, b, zero_of(w_zero, c.result));
-  const ExprId acc = l.kernel().carried(t);
-  stage.types = {t};
-  stage.init = {bias ? convert(l, l.read(bias, {c.result}), bias->type().dtype(), t) : l.number(t, 0)};
-  stage.next = {loop::is_float(t) ? l.op(Opcode::muladd, a, b, acc) : l.op(Opcode::add, acc, l.op(Opcode::mul, a, b))};
-  stage.combine = Opcode::add;
-  const int32_t number = l.add_stage(std::move(stage));
-  if (compute == y->type().dtype())
-    l.define(y, number, 0, c.space);
-  else
-    l.define_pointwise(y, c.space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
+  sum_products(l, std::move(stage), {a, b}, bias, c.result, compute, y, c.space);
   return {};
 }
 
@@ -240,16 +248,7 @@ Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
   const ExprId tap = phases.empty() ? l.read(w, weight)
                                     : l.kernel().read(l.derived(w, "u", phase_kernel(w->type(), phases)), weight);
   const ExprId b = convert(l, tap, w->type().dtype(), t);
-  const ExprId acc = l.kernel().carried(t);
-  stage.types = {t};
-  stage.init = {bias ? convert(l, l.read(bias, {c.result}), bias->type().dtype(), t) : l.number(t, 0)};
-  stage.next = {loop::is_float(t) ? l.op(Opcode::muladd, a, b, acc) : l.op(Opcode::add, acc, l.op(Opcode::mul, a, b))};
-  stage.combine = Opcode::add;
-  const int32_t number = l.add_stage(std::move(stage));
-  if (compute == y->type().dtype())
-    l.define(y, number, 0, out.space);
-  else
-    l.define_pointwise(y, out.space, cast_value(l, l.read_stage(number), compute, y->type().dtype()), "cast");
+  sum_products(l, std::move(stage), {a, b}, bias, c.result, compute, y, out.space);
   return {};
 }
 
