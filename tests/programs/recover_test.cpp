@@ -1,6 +1,8 @@
 // What the recovery passes find computes what the steps compute: each graph runs as it is and after the pass.
 #include "program_runner.h"
 
+#include <regex>
+
 namespace cameo::passes {
 namespace {
 
@@ -23,58 +25,41 @@ void check_against_absence(const std::string &arguments, const std::string &body
   expect_near(got.outputs[0], want.outputs[0], tolerance, "recovered");
 }
 
+// The text with every `T` that stands alone as `wide` and every `R` as `row`.
+std::string typed(const std::string &text, const std::string &wide, const std::string &row) {
+  return std::regex_replace(std::regex_replace(text, std::regex("\\bT\\b"), wide), std::regex("\\bR\\b"), row);
+}
+
 } // namespace
 
 TEST(Recover, Normalization) {
   for (const auto &[n, symbols] : {std::pair<std::string, std::vector<int64_t>>{"5", {}}, {"n", {5}}}) {
     const std::string type = "f32[" + n + ", 40]", row = "f32[" + n + ", 1]";
-    check_against_absence("%x: " + type + ", %g: f32[40], %b: f32[40]",
-                          "    %e = constant f32[] [0.00001]\n"
-                          "    %m = reduce %x {axes = [1], fn = mean, keepdims = true} : " +
-                              row +
-                              "\n"
-                              "    %d = sub %x, %m : " +
-                              type +
-                              "\n"
-                              "    %q = mul %d, %d : " +
-                              type +
-                              "\n"
-                              "    %v = reduce %q {axes = [1], fn = mean, keepdims = true} : " +
-                              row +
-                              "\n"
-                              "    %s = add %v, %e : " +
-                              row +
-                              "\n"
-                              "    %r = sqrt %s : " +
-                              row +
-                              "\n"
-                              "    %n = div %d, %r : " +
-                              type +
-                              "\n"
-                              "    %t = mul %n, %g : " +
-                              type +
-                              "\n"
-                              "    %y = add %t, %b : " +
-                              type + "\n",
+    const std::string layer_norm = R"(
+    %e = constant f32[] [0.00001]
+    %m = reduce %x {axes = [1], fn = mean, keepdims = true} : R
+    %d = sub %x, %m : T
+    %q = mul %d, %d : T
+    %v = reduce %q {axes = [1], fn = mean, keepdims = true} : R
+    %s = add %v, %e : R
+    %r = sqrt %s : R
+    %n = div %d, %r : T
+    %t = mul %n, %g : T
+    %y = add %t, %b : T
+)";
+    check_against_absence("%x: " + type + ", %g: f32[40], %b: f32[40]", typed(layer_norm, type, row),
                           "recover_normalization", graph::Op::normalize, {some(200, 1), some(40, 2), some(40, 3)}, 1e-5,
                           symbols);
-    check_against_absence("%x: " + type,
-                          "    %e = constant f32[] [0.00001]\n"
-                          "    %q = mul %x, %x : " +
-                              type +
-                              "\n"
-                              "    %v = reduce %q {axes = [1], fn = mean, keepdims = true} : " +
-                              row +
-                              "\n"
-                              "    %s = add %v, %e : " +
-                              row +
-                              "\n"
-                              "    %r = sqrt %s : " +
-                              row +
-                              "\n"
-                              "    %y = div %x, %r : " +
-                              type + "\n",
-                          "recover_normalization", graph::Op::normalize, {some(200, 1)}, 1e-5, symbols);
+    const std::string rms_norm = R"(
+    %e = constant f32[] [0.00001]
+    %q = mul %x, %x : T
+    %v = reduce %q {axes = [1], fn = mean, keepdims = true} : R
+    %s = add %v, %e : R
+    %r = sqrt %s : R
+    %y = div %x, %r : T
+)";
+    check_against_absence("%x: " + type, typed(rms_norm, type, row), "recover_normalization", graph::Op::normalize,
+                          {some(200, 1)}, 1e-5, symbols);
   }
 }
 
@@ -110,27 +95,21 @@ TEST(Recover, Activation) {
 }
 
 TEST(Recover, Attention) {
-  for (const auto &[n, symbols] : {std::pair<std::string, std::vector<int64_t>>{"41", {}}, {"n", {41}}})
-    check_against_absence("%q: f32[2, " + n + ", 3, 16], %k: f32[2, " + n + ", 3, 16], %v: f32[2, " + n +
-                              ", 3, 16], %m: f32[2, 1, 1, " + n + "]",
-                          "    %c = constant f32[] [4.0]\n"
-                          "    %s = contract %q, %k {equation = \"ambk,anbk->abmn\"} : f32[2, 3, " +
-                              n + ", " + n +
-                              "]\n"
-                              "    %t = div %s, %c : f32[2, 3, " +
-                              n + ", " + n +
-                              "]\n"
-                              "    %u = add %t, %m : f32[2, 3, " +
-                              n + ", " + n +
-                              "]\n"
-                              "    %p = softmax %u {axis = 3, log = false} : f32[2, 3, " +
-                              n + ", " + n +
-                              "]\n"
-                              "    %y = contract %p, %v {equation = \"abmk,akbn->ambn\"} : f32[2, " +
-                              n + ", 3, 16]\n",
-                          "recover_attention", graph::Op::attention,
+  for (const auto &[n, symbols] : {std::pair<std::string, std::vector<int64_t>>{"41", {}}, {"n", {41}}}) {
+    const std::string heads = "f32[2, " + n + ", 3, 16]", scores = "f32[2, 3, " + n + ", " + n + "]";
+    const std::string steps = R"(
+    %c = constant f32[] [4.0]
+    %s = contract %q, %k {equation = "ambk,anbk->abmn"} : T
+    %t = div %s, %c : T
+    %u = add %t, %m : T
+    %p = softmax %u {axis = 3, log = false} : T
+    %y = contract %p, %v {equation = "abmk,akbn->ambn"} : R
+)";
+    check_against_absence("%q: " + heads + ", %k: " + heads + ", %v: " + heads + ", %m: f32[2, 1, 1, " + n + "]",
+                          typed(steps, scores, heads), "recover_attention", graph::Op::attention,
                           {some(2 * 41 * 48, 1), some(2 * 41 * 48, 2), some(2 * 41 * 48, 3), some(82, 4)}, 1e-5,
                           symbols);
+  }
 }
 
 TEST(Recover, AttentionUnderAChoice) {

@@ -12,7 +12,7 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 struct Trees {
-  int64_t features, targets, depth = 1;
+  int64_t features = 1, targets = 1, depth = 1;
   std::vector<int64_t> roots, feature, children, missing;
   Values splits, values; ///< values: [leaves, columns]
   int64_t leaves = 0, columns = 1;
@@ -22,7 +22,9 @@ struct Trees {
 // Random trees of at most `most` leaves; inner nodes first, children behind parents.
 Trees random_trees(uint32_t seed, int64_t trees, int64_t most, int64_t features, int64_t targets, bool grouped) {
   std::mt19937 random(seed);
-  Trees t{features, targets};
+  Trees t;
+  t.features = features;
+  t.targets = targets;
   t.grouped = grouped;
   t.columns = grouped ? 1 : targets;
   struct Shape {
@@ -151,7 +153,8 @@ TEST(Trees, WalksAndMasksAgreeWithTheTrees) {
           if (grouped && trees % targets != 0) continue;
           const std::string aggregate = seed % 3 == 0 ? "min" : seed % 3 == 1 ? "sum" : "max";
           const bool missing = seed % 2 == 0;
-          const Trees t = random_trees(++seed, trees, most, 1 + seed % 7, targets, grouped);
+          ++seed;
+          const Trees t = random_trees(seed, trees, most, 1 + seed % 7, targets, grouped);
           const int64_t count = rows == "n" ? 19 : std::stoll(rows);
           const Values x = inputs(t, count, seed, seed % 4 < 2), want = walk(t, x, count, aggregate, missing);
           graph::Graph graph = parse_graph(text_of(t, type, rows, aggregate, missing));
