@@ -234,6 +234,7 @@ Result<Artefact> build_artefact(const ArtefactSpec &spec, ArtefactKind kind, con
   merge.file_name = spec.prefix;
   merge.renames = runtime_renames(spec);
   merge.exports.insert(exports.begin(), exports.end());
+  merge.hidden = kind != ArtefactKind::so;
   merge.externals = kExternals;
   merge.weights_size = spec.embed_weights ? spec.weights.size() : 0;
   if (merge.weights_size > 0)

@@ -198,6 +198,7 @@ void Merger::collect_symbols(const Input &input, size_t number) {
     if (global) out.name = name;
     if (global && spec_.exports.contains(name)) {
       out.entry.setBindingAndType(ELF::STB_GLOBAL, in.getType());
+      if (spec_.hidden) out.entry.st_other = ELF::STV_HIDDEN;
       CAMEO_CHECK(outside_.try_emplace(name, globals_.size()).second, "two definitions of " + name);
       globals_.push_back(std::move(out));
       continue;

@@ -26,6 +26,7 @@ struct MergeSpec {
   std::string file_name;                      ///< the object's STT_FILE symbol
   std::map<std::string, std::string> renames; ///< of global symbols, unscoped: from the inputs' name to the result's
   std::set<std::string> exports;              ///< stay global; all else that is defined becomes local
+  bool hidden = false;                        ///< exports are for the link that takes the object, not for beyond it
   std::set<std::string> externals;            ///< may stay undefined
   WeightsSection weights = WeightsSection::none;
   int64_t weights_size = 0;

@@ -49,6 +49,21 @@ for linker in "gcc -fuse-ld=bfd" "gcc -fuse-ld=gold" "clang-19 -fuse-ld=lld"; do
 done
 check ".a, static" "${c11[@]}" -Ia -static a/one.a a/two.a
 check ".o, not position independent" "${c11[@]}" -Io -no-pie o/one.o o/two.o
+# Two libraries that each hold a model of the same prefix: neither shows it to the other, nor to the program.
+for library in first second; do
+  echo "#include \"one.h\"
+int32_t ${library}(const CameoModel **model) { *model = one_describe(); return one_create(NULL, NULL); }" >$library.c
+  gcc -std=c11 -Wall -Wextra -Werror -shared -fPIC -Ia $library.c a/one.a -Wl,-z,defs -pthread -o lib$library.so
+  [ "$(nm -D --defined-only lib$library.so | sed 's/.* //' | sort | xargs)" = $library ] || { nm -D lib$library.so; exit 1; }
+done
+echo '#include "one.h"
+#include <stdio.h>
+int32_t first(const CameoModel **), second(const CameoModel **);
+int main(void) {
+  const CameoModel *a, *b;
+  puts(first(&a) == CAMEO_NULL_POINTER && second(&b) == CAMEO_NULL_POINTER && a != b ? "ok" : "one model for two");
+}' >both.c
+check ".a in two shared libraries" gcc -std=c11 -Wall -Wextra -Werror -Ia both.c libfirst.so libsecond.so "-Wl,-rpath,$work"
 cp -r so stripped && strip stripped/one.so stripped/two.so
 check ".so, stripped" "${c11[@]}" -Iso "$work/stripped/one.so" "$work/stripped/two.so" "-Wl,-rpath,$work/stripped"
 
