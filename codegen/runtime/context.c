@@ -68,6 +68,10 @@ static int32_t check_options(const CameoOptions *o, struct message *m) {
     put_text(m, "allocator.allocate or allocator.release is null");
     return CAMEO_NULL_POINTER;
   }
+  if (!o->weights && o->weights_bytes) { // something that failed to load, not a wish for the library's own
+    put_text(m, "weights is null, but weights_bytes is not 0");
+    return CAMEO_NULL_POINTER;
+  }
   if (o->weights && o->weights_bytes != model->weights_bytes) {
     put_text(m, "the weights have ");
     put_int(m, o->weights_bytes);

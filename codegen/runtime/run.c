@@ -124,6 +124,10 @@ int32_t cameo_stub_run(CameoContext *c, const CameoInput *inputs, int32_t input_
   const CameoRunOptions *o = options ? options : &defaults;
   if (o->struct_size < sizeof(CameoRunOptions)) return CAMEO_BAD_OPTIONS;
   struct message m = message_start(o->message, o->message_bytes);
+  if (!o->workspace && o->workspace_bytes) { // an allocation of the caller's that failed
+    put_text(&m, "workspace is null, but workspace_bytes is not 0");
+    return CAMEO_NULL_POINTER;
+  }
   int32_t status = enter(c);
   if (status) {
     put_text(&m, cameo_stub_status_text(status));

@@ -21,6 +21,10 @@
  * inputs do not bound (the manifest's "run-time memory" says so): it asks the context's allocator for these, and releases them
  * before it returns. Every argument is checked: misuse is a status, never a crash, as long as the pointers point to what they say.
  *
+ * Linking. A shared library exports the functions above. Those of a static library or an object file can be called in
+ * the program or library that they are linked into and nowhere else, so that two libraries may each hold a model of one
+ * prefix. Where threads are a library of their own (glibc before 2.34), programs are linked with -pthread.
+ *
  * Not part of version 1: strings, sequences, optionals and maps as inputs or outputs. Two kinds of outputs are told in
  * numbers instead (CameoModel.output_labels): a tensor of strings as the positions of its strings in a list, and a
  * sequence of maps, one per row, as the tensor of their values, of which a list says the keys of the columns.
@@ -182,7 +186,7 @@ typedef struct CameoOptions {
   const CameoAllocator *allocator; /* null: malloc and free, a large workspace by mmap; copied */
   const char *variant;             /* null: the best that the CPU supports */
   const void *weights;             /* null: those in the library; aligned to 64, must outlive the context */
-  int64_t weights_bytes;           /* CameoModel.weights_bytes when weights is not null */
+  int64_t weights_bytes;           /* CameoModel.weights_bytes; 0 when weights is null */
   char *message;                   /* null, or room for one line that says what is wrong, with the values */
   size_t message_bytes;
 } CameoOptions;
@@ -191,7 +195,7 @@ typedef struct CameoOptions {
 typedef struct CameoRunOptions {
   size_t struct_size;
   void *workspace; /* null: the context's own, allocated by the first run that needs it and kept; any alignment */
-  int64_t workspace_bytes;
+  int64_t workspace_bytes; /* at least what workspace_size() says; 0 when workspace is null */
   char *message; /* null, or room for one line that says what is wrong, with the values */
   size_t message_bytes;
 } CameoRunOptions;

@@ -224,6 +224,16 @@ TEST(ArtefactWorkspace, TooSmallOrShared) {
     EXPECT_EQ(model.run(context, &input, 1, &output, 1, &options), CAMEO_WORKSPACE_TOO_SMALL);
   }
   EXPECT_EQ(std::string(message).substr(0, 30), "the workspace has -92233720368");
+  options.workspace = nullptr; // an allocation that failed is not a wish for the context's own
+  options.workspace_bytes = sizeof memory;
+  EXPECT_EQ(model.run(context, &input, 1, &output, 1, &options), CAMEO_NULL_POINTER);
+  EXPECT_STREQ(message, "workspace is null, but workspace_bytes is not 0");
+  options.workspace = memory;
+  options.workspace = nullptr; // an allocation that failed is not a wish for the context's own
+  options.workspace_bytes = sizeof memory;
+  EXPECT_EQ(model.run(context, &input, 1, &output, 1, &options), CAMEO_NULL_POINTER);
+  EXPECT_STREQ(message, "workspace is null, but workspace_bytes is not 0");
+  options.workspace = memory;
   options.workspace_bytes = 64; // enough when it is aligned
   EXPECT_EQ(model.run(context, &input, 1, &output, 1, &options), CAMEO_OK);
   options.workspace = memory + 1;

@@ -302,6 +302,9 @@ TEST(ArtefactRun, WeightsFromTheCaller) {
     EXPECT_EQ(run.run(library.model(), context), CAMEO_OK);
     EXPECT_EQ(run.y.data[1], -1 * 2 * 2 + 2);
     library.model().destroy(context);
+    options.weights = nullptr; // a file that could not be read is not a wish for the library's own
+    EXPECT_EQ(library.model().create(&options, &context), CAMEO_NULL_POINTER);
+    options.weights = weights;
     for (size_t i = 0; i < kCells; ++i) reinterpret_cast<float *>(weights)[i] /= 2;
   }
   spec.embed_weights = false;
