@@ -13,6 +13,20 @@
  *   net_status_text     a status in words
  *   net, net_call       when all shapes are fixed: a plain typed call, without and with a context
  *
+ * For example, a model with an input x: f32[batch][8] and an output y: f32[batch][3]:
+ *
+ *   int run_batch(int64_t batch, const float *x, float *y) {
+ *     int64_t x_dims[2] = {batch, 8}, y_dims[2];
+ *     CameoInput input = {x, batch * 8 * (int64_t)sizeof *x, x_dims, CAMEO_F32, 2};
+ *     CameoOutput output = {y, batch * 3 * (int64_t)sizeof *y, y_dims, CAMEO_F32, 2};
+ *     CameoContext *context;
+ *     int status = net_create(NULL, &context);
+ *     if (status != CAMEO_OK) return status;
+ *     status = net_run(context, &input, 1, &output, 1, NULL);
+ *     net_destroy(context);
+ *     return status;
+ *   }
+ *
  * Promises. Nothing happens before the first call: no constructor, no thread, no allocation. A library never touches
  * the process: no floating-point mode, signal, locale, environment, output or errno. It runs on the calling thread
  * unless create is told otherwise, and results have the same bits for any number of threads. Any number of contexts may
@@ -196,7 +210,7 @@ typedef struct CameoRunOptions {
   size_t struct_size;
   void *workspace; /* null: the context's own, allocated by the first run that needs it and kept; any alignment */
   int64_t workspace_bytes; /* at least what workspace_size() says; 0 when workspace is null */
-  char *message; /* null, or room for one line that says what is wrong, with the values */
+  char *message;           /* null, or room for one line that says what is wrong, with the values */
   size_t message_bytes;
 } CameoRunOptions;
 

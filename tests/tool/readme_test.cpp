@@ -1,5 +1,6 @@
 // The README's commands and its C program, run as they stand there.
 #include "../support/scratch.h"
+#include "onnx_bytes.h"
 #include "process.h"
 
 #include <gtest/gtest.h>
@@ -65,6 +66,43 @@ TEST(Readme, ItsLinesOfCMakeWork) {
   cmake({"-S", ".", "-B", "build", "-DCMAKE_PREFIX_PATH=" + s.path("cameo")});
   cmake({"--build", "build"});
   EXPECT_EQ(run_program({s.path("build/app")}).out, "this is a 2\n");
+}
+
+// The example in the comment of the public header.
+TEST(Readme, TheHeadersExampleWorks) {
+  std::ifstream in(source("include/cameo/abi.h"));
+  std::string program = "#include \"net.h\"\n#include <stdio.h>\n";
+  bool inside = false;
+  for (std::string line; std::getline(in, line);) {
+    inside |= line.starts_with(" *   int run_batch(");
+    if (inside) program += line.substr(std::min<size_t>(line.size(), 5)) + "\n";
+    if (line == " *   }") break;
+  }
+  ASSERT_TRUE(inside);
+  program += "int main(void) {\n  float x[16], y[6];\n  for (int i = 0; i < 16; ++i) x[i] = (float)i;\n"
+             "  int status = run_batch(2, x, y);\n  printf(\"%d %g %g\", status, y[0], y[5]);\n  return 0;\n}\n";
+  // y = x[:, 1:4], f32[batch, 8] -> f32[batch, 3]
+  const auto rows = [](const std::string &name, uint64_t columns) {
+    const std::string shape = bytes(1, bytes(2, "batch")) + bytes(1, number(1, columns));
+    return bytes(1, name) + bytes(2, bytes(1, number(1, 1) + bytes(2, shape)));
+  };
+  const auto constant = [](const std::string &name, uint64_t value) {
+    return number(1, 1) + number(2, 7) + number(7, value) + bytes(8, name); // int64_data
+  };
+  const GraphBytes graph = {{node("Slice", {"x", "from", "to", "axis"}, {"y"})},
+                            {rows("x", 8)},
+                            {rows("y", 3)},
+                            {constant("from", 1), constant("to", 4), constant("axis", 1)}};
+  Scratch s;
+  s.write("net.onnx", graph.model());
+  s.write("main.c", program);
+  Ended e = cameo::testing::cameo({"compile", "net.onnx", "-o", "net.a"}, s.path());
+  ASSERT_EQ(e.code, 0) << e.err;
+  e = run_program({"cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "main.c", "net.a",
+                   "-pthread", "-o", "main"},
+                  s.path());
+  ASSERT_EQ(e.code, 0) << e.err << program;
+  EXPECT_EQ(run_program({s.path("main")}).out, "0 1 11");
 }
 
 TEST(Readme, NamesOnlyFilesThatExist) {
