@@ -69,6 +69,9 @@ SymbolBounds Planner::bounds_of(const std::string &key) const {
 
 std::optional<Dim> Planner::caller_bound(const Dim &dim) const {
   // Extents of a reshaped tensor multiply to what it had before, however large each of them may be.
+  bool runtime = false;
+  dim.for_each_symbol([&](const std::string &key) { runtime |= key[0] == '?'; });
+  if (!runtime && dim.valid()) return dim;
   for (const auto &[product, elements] : products_)
     if (const std::optional<Dim> rest = product.is_constant() ? std::nullopt : dim.exact_quotient(product))
       return upper_bound(*rest * elements, [&](const std::string &key) { return bounds_of(key); });
