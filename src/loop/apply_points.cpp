@@ -386,7 +386,17 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
   };
   if (store.rule == OutOfRange::never) return write();
   std::vector<Range> domain;
-  for (const Extent &extent : buffer.dims) {
+  std::vector<LaneIndex> checked;
+  std::vector<size_t> dims;
+  for (size_t d = 0; d < buffer.dims.size(); ++d) {
+    const Index &i = store.indices[d];
+    const Extent &extent = buffer.dims[d];
+    // An axis that runs over the dim stays inside, whatever its extent is.
+    if (i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].second == 1 &&
+        kernel_.stages[stage].axes[i.axes[0].first].extent == extent)
+      continue;
+    checked.push_back(coordinates[d]);
+    dims.push_back(d);
     Range r;
     if (extent.is_constant())
       r.extent = extent.value;
@@ -396,7 +406,8 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
   }
   Expr rule;
   rule.rule = store.rule;
-  Value inside = guard(rule, coordinates, domain, point);
+  Value inside = guard(rule, checked, domain, point);
+  for (size_t i = 0; i < dims.size(); ++i) coordinates[dims[i]] = checked[i];
   if (!inside.valid()) return write();
   CAMEO_CHECK(b_.type(inside).lanes == 1, "a guarded store of a vector");
   if (store.rule == OutOfRange::fail) b_.check(inside, store.status);

@@ -206,4 +206,28 @@ TEST(Det, PivotsWhereItMust) {
               1e-5);
 }
 
+TEST(ScatterNd, RowsOfASymbolicNumberOfColumns) {
+  // 0 and 2 of 3 rows of 20: stored by vectors, each where its index is valid.
+  const Values x = some(60, 1), u = some(40, 2);
+  Values want = u;
+  want.insert(want.begin() + 20, x.begin() + 20, x.begin() + 40);
+  check_graph(graph_of("%x: f32[n, m], %i: i64[2, 1], %u: f32[2, m]",
+                       "%y = scatter_nd %x, %i, %u {reduction = none} : f32[n, m]"),
+              {x, {0, 2}, u}, {want}, 1e-6, {3, 20});
+}
+
+TEST(Transpose, OfExtentsDividedBySymbols) {
+  // A part of n in g parts has no bound over the symbols but itself.
+  const Values x = some(24, 1);
+  Values want;
+  for (size_t j = 0; j < 3; ++j)
+    for (size_t i = 0; i < 2; ++i)
+      for (size_t k = 0; k < 4; ++k) want.push_back(2 * std::abs(x[(i * 3 + j) * 4 + k]));
+  check_graph(graph_of("%x: f32[n, 4], %w: f32[g]",
+                       "%r = reshape %x : f32[g, floordiv(n, g), 4]\n    %a = abs %r : f32[g, floordiv(n, g), 4]\n"
+                       "    %t = transpose %a {perm = [1, 0, 2]} : f32[floordiv(n, g), g, 4]\n    %y = add %t, %t : "
+                       "f32[floordiv(n, g), g, 4]"),
+              {x, {0, 0}}, {want}, 1e-6, {6, 2});
+}
+
 } // namespace cameo::passes
