@@ -2,6 +2,8 @@
 // known at run time only; and everything that has no better schedule than plain loops with vectors.
 #include "scheduler.h"
 
+#include <functional>
+
 namespace cameo::loop {
 
 // Sums along the axis that is contiguous in what is read: vectors of partial sums, one result at a time.
@@ -236,8 +238,8 @@ bool Scheduler::scoped(int32_t s) {
         for (int32_t r : readers_[p])
           if (r != s && !needed[r]) return false;
   const auto along = axes_along(s, needed);
-  // Whether every reader of p goes along dim d of it as s does, not in a loop of its own.
-  auto follows = [&](int32_t p, size_t d) {
+  // Whether every reader of p goes along dim d of it as s does, not in a loop of its own or of one of its readers.
+  std::function<bool(int32_t, size_t)> follows = [&](int32_t p, size_t d) {
     bool all = along[p][d] >= 0;
     for (int32_t r = p + 1; r <= s; ++r)
       if (r == s || needed[r])
@@ -246,7 +248,8 @@ bool Scheduler::scoped(int32_t s) {
           const Index &i = e.indices[d];
           const bool one = i.indirect < 0 && i.axes.size() == 1;
           all = all && one && i.axes[0].first < static_cast<int32_t>(along[r].size()) &&
-                along[r][i.axes[0].first] == along[p][d];
+                along[r][i.axes[0].first] == along[p][d] &&
+                (r == s || follows(r, static_cast<size_t>(i.axes[0].first)));
         });
     return all;
   };
