@@ -6,6 +6,12 @@
 namespace cameo::frontend {
 namespace {
 
+// 1 / sqrt(size): a number, or what the run computes of an extent.
+Value *inverse_root(NodeImport &n, const Dim &size, DType dtype) {
+  if (size.is_constant()) return n.scalar(dtype, 1 / std::sqrt(double(size.value())));
+  return n.map(Fn::div, {n.scalar(dtype, 1), n.map(Fn::sqrt, {n.cast(n.reshape(n.dims({size}), {}), dtype)})});
+}
+
 // [b, s, h * e] to [b, h, s, e].
 Value *split_heads(NodeImport &n, Value *x, int64_t heads, const char *what) {
   if (n.failed() || !n.ranked(x)) return nullptr;
@@ -91,10 +97,22 @@ void import_attention(NodeImport &n) {
   if (left >= 0 || right >= 0) mask = windowed(n, mask, left, right, n.input(6), queries, past, keys, dtype);
   if (n.failed()) return;
 
+  // Where only the run knows how many heads there are, it checks that key heads divide them.
+  if (const Dim heads = q->type().dim(1), groups = k->type().dim(1);
+      heads != groups && !(heads.is_constant() && groups.is_constant())) {
+    auto number = [&](const Dim &d) { return n.reshape(n.dims({d}), {}); };
+    Value *product = n.map(Fn::mul, {n.map(Fn::div, {number(heads), number(max(groups, 1))}), number(groups)});
+    n.create(Op::check, {n.map(Fn::equal, {product, number(heads)})},
+             {{"message", std::string("key heads that do not divide the query heads")}}, {});
+  }
   double scale = n.real("scale", 0.0);
-  if (!n.has("scale")) {
-    if (!q->type().dim(3).is_constant()) return void(n.unsupported("heads whose size is not known"));
-    scale = 1 / std::sqrt(double(q->type().dim(3).value()));
+  if (const Dim size = q->type().dim(3); !n.has("scale") && size.is_constant()) {
+    scale = 1 / std::sqrt(double(size.value()));
+  } else if (!n.has("scale")) {
+    const DType compute = wide_compute(dtype).value_or(dtype);
+    q = n.cast(n.map(Fn::mul, {n.cast(q, compute), inverse_root(n, size, compute)}), dtype);
+    if (n.failed()) return;
+    scale = 1;
   }
   static constexpr const char *kStages[] = {"raw", "capped", "masked", "softmax"};
   const int64_t stage = n.integer("qk_matmul_output_mode", 0);
@@ -130,15 +148,13 @@ void import_flex_attention(NodeImport &n) {
     if (x->type().rank() != 4) return void(n.fail("an input has rank " + std::to_string(x->type().rank()) + ", not 4"));
   const Shape &qs = q->type().shape();
   const Dim heads = qs[1], groups = k->type().dim(1), keys = k->type().dim(2);
-  if (!heads.is_constant() || !groups.is_constant() || !qs[3].is_constant())
-    return void(n.unsupported("numbers of heads known only at run time"));
-  if (groups.is(0) || heads.value() % groups.value() != 0)
+  if (groups.is(0) || (heads.is_constant() && groups.is_constant() && heads.value() % groups.value() != 0))
     return void(n.fail(groups.str() + " key heads do not divide " + heads.str() + " query heads"));
   const DType dtype = q->type().dtype();
   const DType precision = n.integer("softmax_precision", 0) != 0 ? n.dtype("softmax_precision", dtype)
                           : dtype == DType::f64                  ? DType::f64
                                                                  : DType::f32;
-  const double scale = n.has("scale") ? n.real("scale", 1.0) : 1 / std::sqrt(double(qs[3].value()));
+  Value *scale = n.has("scale") ? n.scalar(precision, n.real("scale", 1.0)) : inverse_root(n, qs[3], precision);
   auto modify = [&](const char *name, Value *x) {
     if (!n.graph_attribute(name) || n.failed()) return x;
     if (n.body_arity(name) != std::pair(size_t{1}, size_t{1}))
@@ -149,10 +165,10 @@ void import_flex_attention(NodeImport &n) {
       return n.fail(std::string(name) + " makes " + ys[0]->type().str() + " of " + x->type().str());
     return ys[0];
   };
-  const Dim each = heads.value() / groups.value();
+  const Dim each = floordiv(heads, groups);
   Value *wide = n.reshape(n.cast(q, precision), {qs[0], groups, each, qs[2], qs[3]});
   Value *scores = n.make(Op::contract, {wide, n.cast(k, precision)}, {{"equation", std::string("bgrse,bgte->bgrst")}});
-  scores = n.reshape(n.map(Fn::mul, {scores, n.scalar(precision, scale)}), {qs[0], heads, qs[2], keys});
+  scores = n.reshape(n.map(Fn::mul, {scores, scale}), {qs[0], heads, qs[2], keys});
   scores = modify("score_mod", scores);
   Value *probabilities = n.make(Op::softmax, {scores}, with_compute({{"axis", int64_t{3}}, {"log", false}}, precision));
   probabilities = modify("prob_mod", probabilities);
@@ -181,18 +197,18 @@ void import_rotary_embedding(NodeImport &n) {
   }
   if (n.failed()) return;
   const Shape s = heads->type().shape();
-  if (!s[3].is_constant()) return void(n.unsupported("heads whose size is not known"));
-  int64_t size = n.integer("rotary_embedding_dim", 0);
-  if (size == 0) size = s[3].value();
-  if (size < 2 || size % 2 != 0 || size > s[3].value())
-    return void(n.fail("rotary_embedding_dim " + std::to_string(size) + " of heads of " + s[3].str()));
-  const int64_t half = size / 2;
+  Dim size = n.integer("rotary_embedding_dim", 0);
+  if (size.is(0)) size = s[3];
+  if (size.is_constant() &&
+      (size.value() < 2 || size.value() % 2 != 0 || (s[3].is_constant() && size.value() > s[3].value())))
+    return void(n.fail("rotary_embedding_dim " + size.str() + " of heads of " + s[3].str()));
+  const Dim half = floordiv(size, 2);
   auto angles = [&](Value *cache) -> Value * {
     if (n.has(3)) cache = n.gather(cache, n.input(3), 0);
     if (n.failed()) return nullptr;
     const Type &t = cache->type();
-    if (t.rank() != 3 || (t.dim(2).is_constant() && !t.dim(2).is(half)))
-      return n.fail("a cache " + t.str() + " for " + std::to_string(half) + " angles");
+    if (t.rank() != 3 || (t.dim(2).is_constant() && half.is_constant() && t.dim(2) != half))
+      return n.fail("a cache " + t.str() + " for " + half.str() + " angles");
     return n.reshape(cache, {t.dim(0), t.dim(1), 1, t.dim(2)});
   };
   cosines = angles(cosines);
@@ -217,7 +233,7 @@ void import_rotary_embedding(NodeImport &n) {
   } else {
     turned = n.concat({real, imaginary}, 3);
   }
-  if (size < s[3].value()) turned = n.concat({turned, n.slice(heads, 3, size, s[3].value() - size)}, 3);
+  if (size != s[3]) turned = n.concat({turned, n.slice(heads, 3, size, s[3] - size)}, 3);
   n.result(packed ? n.reshape(turned, x->type().shape()) : n.transpose(turned, {0, 2, 1, 3}));
 }
 
@@ -235,12 +251,12 @@ void import_linear_attention(NodeImport &n) {
   for (Value *x : {q, k, v, decay, beta})
     if (x && (!n.ranked(x) || x->type().rank() != 3)) return void(n.fail("inputs must be [batch, tokens, columns]"));
   const Dim batch = q->type().dim(0), tokens = q->type().dim(1);
-  if (!q->type().dim(2).is_constant() || !v->type().dim(2).is_constant())
-    return void(n.unsupported("heads whose size is not known"));
-  const int64_t size = q->type().dim(2).value() / q_heads, out = v->type().dim(2).value() / heads,
-                each = q_heads / heads;
-  if (q->type().dim(2).value() % q_heads != 0 || v->type().dim(2).value() % heads != 0)
+  const Dim q_columns = q->type().dim(2), v_columns = v->type().dim(2);
+  if ((q_columns.is_constant() && q_columns.value() % q_heads != 0) ||
+      (v_columns.is_constant() && v_columns.value() % heads != 0))
     return void(n.fail("the heads do not divide the columns"));
+  const Dim size = floordiv(q_columns, q_heads), out = floordiv(v_columns, heads);
+  const int64_t each = q_heads / heads;
   // One slice per token: [tokens, b, heads..., columns].
   auto sliced = [&](Value *x, const Shape &inner) {
     Shape shape = {batch, tokens};
@@ -257,17 +273,22 @@ void import_linear_attention(NodeImport &n) {
   if (gated) {
     const Dim columns = decay->type().dim(2);
     const bool per_head = columns.is(heads);
-    if (!per_head && !columns.is(heads * size)) return void(n.fail("decay has " + columns.str() + " columns"));
-    operands.push_back(sliced(decay, {heads, per_head ? Dim(1) : Dim(size)}));
+    if (!per_head && columns.is_constant() && size.is_constant() && columns != size * heads)
+      return void(n.fail("decay has " + columns.str() + " columns"));
+    operands.push_back(sliced(decay, {heads, per_head                ? Dim(1)
+                                             : columns.is_constant() ? size
+                                                                     : floordiv(columns, heads)}));
   }
   if (delta) {
     const Dim columns = beta->type().dim(2);
-    if (!columns.is(1) && !columns.is(heads)) return void(n.fail("beta has " + columns.str() + " columns"));
+    if (columns.is_constant() && !columns.is(1) && !columns.is(heads))
+      return void(n.fail("beta has " + columns.str() + " columns"));
     operands.push_back(sliced(beta, {columns, 1}));
   }
   if (n.failed()) return;
-  double scale = n.real("scale", 0.0);
-  if (scale == 0) scale = 1 / std::sqrt(double(size));
+  Value *scale =
+      n.real("scale", 0.0) != 0 ? n.scalar(DType::f32, n.real("scale", 0.0)) : inverse_root(n, size, DType::f32);
+  if (n.failed()) return;
   const auto sequences = int64_t(operands.size()) - 1;
   std::vector<Type> arguments = {state->type()};
   for (size_t i = 1; i < operands.size(); ++i) {
@@ -295,11 +316,11 @@ void import_linear_attention(NodeImport &n) {
     }
     if (delta) value = n.map(Fn::mul, {a[next], n.map(Fn::sub, {value, contract("bhkv,bhk->bhv", s, a[2])})});
     s = n.map(Fn::add, {s, contract("bhk,bhv->bhkv", a[2], value)});
-    Value *o = n.map(Fn::mul, {contract("bhrk,bhkv->bhrv", a[1], s), n.scalar(DType::f32, scale)});
+    Value *o = n.map(Fn::mul, {contract("bhrk,bhkv->bhrv", a[1], s), scale});
     return {s, o};
   });
   if (n.failed()) return n.discard(scan);
-  Value *o = n.reshape(n.transpose(scan->result(1), {1, 0, 2, 3, 4}), {batch, tokens, q_heads * out});
+  Value *o = n.reshape(n.transpose(scan->result(1), {1, 0, 2, 3, 4}), {batch, tokens, out * q_heads});
   n.result(0, n.cast(o, q->type().dtype()));
   if (n.wants(1)) n.result(1, n.cast(scan->result(0), state_type));
 }

@@ -6,8 +6,9 @@
 //   p                 = softmax of masked over t; 0 in a row whose bias forbids every key
 //   y[b, h, s, u]     = sum over t of p[b, h, s, t] * v[b, h / each, t, u]
 //
-// `each` query heads share a key head: a head is the pair (g, r) of axes then. Keys and values of the past stand before k and v.
-// Query i of the block has position past + i, or, where `kv_lengths` says how many keys are valid, length - queries + i.
+// `each` query heads share a key head: a head is the pair (g, r) of axes then, where their numbers are known. Keys and values of
+// the past stand before k and v. Query i of the block has position past + i, or, where `kv_lengths` says how many keys are valid,
+// length - queries + i.
 #include "lowering.h"
 
 #include <limits>
@@ -34,9 +35,15 @@ public:
     dtype_ = compute == DType::f64 || stored == DType::f64 ? DType::f64 : DType::f32;
     t_ = value_type(dtype_);
     const graph::Shape &qs = q_->type().shape(), &ks = k_->type().shape();
-    if (!qs[1].is_constant() || !ks[1].is_constant()) return "attention with a symbolic number of heads has no kernel";
-    groups_ = ks[1].value();
-    each_ = groups_ == 0 ? 1 : qs[1].value() / groups_;
+    if (qs[1].is_constant() && ks[1].is_constant()) {
+      groups_ = ks[1].value();
+      each_ = groups_ == 0 ? 1 : qs[1].value() / groups_;
+    } else if (qs[1] != ks[1]) { // only the run knows which key head a query head has
+      const ExprId one = l_.integer(1);
+      const ExprId each =
+          op(Opcode::max, op(Opcode::div, l_.dim_value(qs[1]), op(Opcode::max, l_.dim_value(ks[1]), one)), one);
+      key_head_ = Lowering::at(op(Opcode::div, l_.index_value(loop::axis_index(1)), each));
+    }
     past_ = past_key_ ? past_key_->type().shape()[2] : Dim(0);
     keys_ = past_ + ks[2];
     rows_ = heads({qs[0], qs[1], qs[2]});
@@ -83,7 +90,8 @@ private:
   // Element [b, head, at, column] of the past followed by x.
   ExprId joined(const Value *x, const Value *past, const Index &batch, const Index &head, const Index &at,
                 const Index &column) {
-    if (!past) return convert(l_, l_.read(x, {batch, head, at, column}), x->type().dtype(), t_);
+    const OutOfRange rule = head.indirect >= 0 ? OutOfRange::clamp : OutOfRange::never;
+    if (!past) return convert(l_, l_.read(x, {batch, head, at, column}, rule), x->type().dtype(), t_);
     const ExprId behind = l_.read(x, {batch, head, l_.offset(at, Dim(0) - past_), column}, OutOfRange::clamp);
     const ExprId before = l_.read(past, {batch, head, at, column}, OutOfRange::clamp);
     const ExprId is_past = op(Opcode::lt, l_.index_value(at), l_.dim_value(past_));
@@ -162,7 +170,7 @@ private:
     std::vector<Index> query = rows_.dims;
     query.push_back(e);
     const ExprId a = convert(l_, l_.read(q_, query), q_->type().dtype(), t_);
-    const ExprId b = joined(k_, past_key_, rows_.dims[0], loop::axis_index(1), full.dims[3], e);
+    const ExprId b = joined(k_, past_key_, rows_.dims[0], key_head_, full.dims[3], e);
     stage.types = {t_};
     stage.init = {c(0)};
     stage.next = {l_.op(Opcode::muladd, a, b, l_.kernel().carried(t_))};
@@ -194,7 +202,7 @@ private:
     for (int32_t a = 0; a < last(); ++a) at.push_back(loop::axis_index(a));
     at.push_back(t);
     const ExprId p = l_.kernel().read_stage(p_, at);
-    const ExprId v = joined(v_, past_value_, rows_.dims[0], loop::axis_index(1), t, space.dims[3]);
+    const ExprId v = joined(v_, past_value_, rows_.dims[0], key_head_, t, space.dims[3]);
     stage.types = {t_};
     stage.init = {c(0)};
     stage.next = {l_.op(Opcode::muladd, p, v, l_.kernel().carried(t_))};
@@ -224,6 +232,7 @@ private:
   DType dtype_ = DType::f32;
   Scalar t_ = Scalar::f32;
   int64_t groups_ = 1, each_ = 1;
+  Index key_head_ = loop::axis_index(1);
   Dim past_, keys_;
   Space rows_; ///< of [b, h, s]
   int32_t score_ = -1, masked_ = -1, p_ = -1;

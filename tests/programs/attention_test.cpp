@@ -221,4 +221,24 @@ TEST(Attention, PastKeysAndLengths) {
               {attend(plain, d.q, d.k, d.v, 0.25, valid)}, 2e-5);
 }
 
+TEST(Attention, SymbolicHeadsAndProbabilities) {
+  // 4 query heads share 2 key heads, as only the run knows; the rows of probabilities are a result as well.
+  auto text = [](const std::string &h, const std::string &s, const std::string &g, const std::string &t) {
+    return "graph @g stage canonical {\n  main(%q: f32[1, " + h + ", " + s + ", 8], %k: f32[1, " + g + ", " + t +
+           ", 8], %v: f32[1, " + g + ", " + t +
+           ", 3]) {\n    %y, %pk, %pv, %p = attention %q, %k, %v {scale = 0.5, causal = true, qk_output = softmax} : "
+           "f32[1, " +
+           h + ", " + s + ", 3], f32[1, " + g + ", " + t + ", 8], f32[1, " + g + ", " + t + ", 3], f32[1, " + h + ", " +
+           s + ", " + t + "]\n    yield %y as \"y\", %pk as \"pk\", %pv as \"pv\", %p as \"p\"\n  }\n}\n";
+  };
+  const std::vector<Values> inputs = {some(4 * 5 * 8, 1), some(2 * 7 * 8, 2), some(2 * 7 * 3, 3)};
+  const RunResult want = run_graph(parse_graph(text("4", "5", "2", "7")), inputs);
+  ASSERT_EQ(want.outputs.size(), 4u);
+  check_graph(text("h", "s", "g", "t"), inputs, want.outputs, 1e-5, {4, 5, 2, 7});
+  check_graph(
+      text("h", "s", "h", "t"), {inputs[0], some(4 * 7 * 8, 2), some(4 * 7 * 3, 3)},
+      run_graph(parse_graph(text("4", "5", "4", "7")), {inputs[0], some(4 * 7 * 8, 2), some(4 * 7 * 3, 3)}).outputs,
+      1e-5, {4, 5, 7});
+}
+
 } // namespace cameo::passes
