@@ -65,8 +65,17 @@ Window window_of(NodeImport &n, const Shape &x, std::vector<int64_t> kernel) {
   return w;
 }
 
-// The spatial extents of a constant or declared kernel.
-std::vector<int64_t> kernel_of(NodeImport &n, const Type &weights) {
+// The spatial extents of a kernel; those that only the run knows are what the node says.
+std::vector<int64_t> kernel_of(NodeImport &n, Value *&weights_value) {
+  Shape shape = weights_value->type().shape();
+  if (const std::vector<int64_t> said = n.ints("kernel_shape");
+      n.has("kernel_shape") && said.size() + 2 == shape.size()) {
+    for (size_t i = 0; i < said.size(); ++i)
+      if (!shape[i + 2].is_constant() && said[i] > 0) shape[i + 2] = said[i];
+    weights_value = n.with_shape(weights_value, "the kernel", std::move(shape));
+    if (n.failed()) return {};
+  }
+  const Type &weights = weights_value->type();
   std::vector<int64_t> kernel;
   for (int i = 2; i < weights.rank(); ++i) {
     if (!weights.dim(i).is_constant()) {
@@ -99,7 +108,7 @@ Attributes conv_attributes(const Window &w, int64_t group) {
 void import_conv(NodeImport &n) {
   Value *x = n.input(0), *weights = n.input(1);
   if (!check_ranks(n, x, weights)) return;
-  std::vector<int64_t> kernel = kernel_of(n, weights->type());
+  std::vector<int64_t> kernel = kernel_of(n, weights);
   if (n.failed()) return;
   const Window w = window_of(n, x->type().shape(), std::move(kernel));
   if (!w.ok) return;
@@ -111,7 +120,7 @@ void import_conv(NodeImport &n) {
 void import_conv_integer_with(NodeImport &n, Value *x, Value *weights, Value *x_zero, Value *w_zero,
                               const std::function<Value *(Value *)> &finish) {
   if (!check_ranks(n, x, weights)) return;
-  std::vector<int64_t> kernel = kernel_of(n, weights->type());
+  std::vector<int64_t> kernel = kernel_of(n, weights);
   if (n.failed()) return;
   const Window w = window_of(n, x->type().shape(), std::move(kernel));
   if (!w.ok) return;
@@ -131,7 +140,7 @@ void import_conv_transpose(NodeImport &n) {
   if (!check_ranks(n, x, weights)) return;
   const Shape &shape = x->type().shape();
   const size_t spatial = shape.size() - 2;
-  std::vector<int64_t> kernel = kernel_of(n, weights->type());
+  std::vector<int64_t> kernel = kernel_of(n, weights);
   if (n.failed()) return;
   Window w = window_of(n, shape, std::move(kernel));
   const std::vector<int64_t> extra = list_of(n, "output_padding", spatial, 0);
@@ -176,7 +185,7 @@ void import_conv_transpose(NodeImport &n) {
 void import_deform_conv(NodeImport &n) {
   Value *x = n.input(0), *weights = n.input(1);
   if (!check_ranks(n, x, weights)) return;
-  std::vector<int64_t> kernel = kernel_of(n, weights->type());
+  std::vector<int64_t> kernel = kernel_of(n, weights);
   if (n.failed()) return;
   const Window w = window_of(n, x->type().shape(), std::move(kernel));
   if (!w.ok) return;
@@ -275,11 +284,8 @@ void import_max_unpool(NodeImport &n) {
              {{"axis", int64_t{0}}, {"reduction", std::string("none")}});
   Value *y = n.reshape(flat, natural);
   if (!n.has(2)) return n.result(y);
-  const Type &wanted = n.input(2)->type();
-  if (!wanted.is_ranked() || (wanted.rank() == 1 && !wanted.dim(0).is_constant()))
-    return void(n.unsupported("an output shape of unknown length"));
-  if (!wanted.is_ranked() || wanted.rank() != 1 || !wanted.dim(0).is(int64_t(natural.size())))
-    return void(n.fail("an output shape " + wanted.str() + " for an input " + x->type().str()));
+  Value *wanted = n.with_shape(n.input(2), "the output shape", {int64_t(natural.size())});
+  if (n.failed()) return;
   std::vector<Dim> low(natural.size(), Dim(0)), high;
   if (const auto known = n.dims_of(n.input(2))) {
     for (size_t i = 0; i < natural.size(); ++i) {
@@ -289,7 +295,7 @@ void import_max_unpool(NodeImport &n) {
     }
     return n.result(n.make(Op::pad, {y, zero}, {{"mode", std::string("constant")}, {"low", low}, {"high", high}}));
   }
-  Value *more = n.map(Fn::sub, {n.cast(n.input(2), DType::i64), n.dims(natural)});
+  Value *more = n.map(Fn::sub, {n.cast(wanted, DType::i64), n.dims(natural)});
   n.result(n.make(Op::pad, {y, zero, n.concat({n.dims(low), more}, 0)}, {{"mode", std::string("constant")}}));
 }
 
@@ -428,10 +434,9 @@ void import_causal_conv(NodeImport &n) {
     return void(n.fail("the input has rank " + std::to_string(x->type().rank()) + ", not [n, c, length]"));
   const Shape &shape = x->type().shape();
   const Type &wt = weights->type();
-  if (!wt.dim(2).is_constant() || wt.dim(2).value() < 1)
-    return void(n.unsupported("a kernel whose extent is not known"));
+  if (wt.dim(2).is(0)) return void(n.fail("the kernel has no columns"));
   if (!shape[1].is_constant()) return void(n.unsupported("a number of channels that is not known"));
-  const int64_t state = wt.dim(2).value() - 1;
+  const Dim state = wt.dim(2) - 1;
   const DType dtype = x->type().dtype();
   Value *past = n.has(3) ? n.input(3) : n.broadcast(n.scalar(dtype, 0), {shape[0], shape[1], state});
   Value *all = n.concat({past, x}, 2);

@@ -14,8 +14,31 @@ void import_gather_elements(NodeImport &n) {
   n.result(n.make(Op::gather_elements, {n.input(0), n.input(1)}, {{"axis", axis}}));
 }
 
+namespace {
+
+// Index tuples of known length. Where only the run knows it, it follows from the ranks: x of rank r and indices of rank q
+// pick slices of rank r - length, as many as there are tuples, so that what is picked has rank `slices` = q - 1 + r - length.
+Value *index_tuples(NodeImport &n, Value *x, Value *indices, std::optional<int64_t> slices) {
+  if (!n.ranked(x) || !n.ranked(indices) || indices->type().rank() < 1 || indices->type().dim(-1).is_constant())
+    return indices;
+  if (!slices) return n.unsupported("index tuples of unknown length");
+  Shape shape = indices->type().shape();
+  const int64_t length = int64_t(shape.size()) - 1 + x->type().rank() - *slices;
+  if (length < 1 || length > x->type().rank())
+    return n.fail("indices " + indices->type().str() + " of " + x->type().str() + " cannot give rank " +
+                  std::to_string(*slices));
+  shape.back() = length;
+  return n.with_shape(indices, "indices", std::move(shape));
+}
+
+} // namespace
+
 void import_gather_nd(NodeImport &n) {
-  n.result(n.make(Op::gather_nd, {n.input(0), n.input(1)}, {{"batch_dims", n.integer("batch_dims", 0)}}));
+  const int64_t batch = n.integer("batch_dims", 0);
+  std::optional<int64_t> slices = n.declared_rank(0);
+  if (slices) *slices += batch;
+  Value *indices = index_tuples(n, n.input(0), n.input(1), slices);
+  n.result(n.make(Op::gather_nd, {n.input(0), indices}, {{"batch_dims", batch}}));
 }
 
 namespace {
@@ -34,7 +57,9 @@ void import_scatter_elements(NodeImport &n) {
 }
 
 void import_scatter_nd(NodeImport &n) {
-  n.result(n.make(Op::scatter_nd, {n.input(0), n.input(1), n.input(2)}, {{"reduction", reduction(n)}}));
+  if (!n.ranked(n.input(2))) return;
+  Value *indices = index_tuples(n, n.input(0), n.input(1), n.input(2)->type().rank());
+  n.result(n.make(Op::scatter_nd, {n.input(0), indices, n.input(2)}, {{"reduction", reduction(n)}}));
 }
 
 // cache[b, ..., (start[b] + i) mod length, ...] = update[b, ..., i, ...]

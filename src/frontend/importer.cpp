@@ -220,6 +220,10 @@ std::vector<Value *> ModelImporter::import_body(const onnx::GraphProto &proto, S
     for_each_use(node, [&](std::string_view name) { used.insert(name); });
   for (const auto &output : proto.output()) used.insert(output.name());
   import_initializers(proto, scope, used);
+  for (const auto *list : {&proto.value_info(), &proto.output()})
+    for (const auto &info : *list)
+      if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
+        scope.declared_ranks[info.name()] = info.type().tensor_type().shape().dim_size();
   import_nodes(proto.node(), scope);
 
   for (const auto &info : proto.value_info())

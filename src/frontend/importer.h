@@ -30,6 +30,7 @@ struct Scope {
   std::unordered_map<std::string_view, Value *> values;
   std::unordered_set<std::string_view> own_names; ///< everything that the graph defines, also what is not imported yet
 
+  std::unordered_map<std::string_view, int64_t> declared_ranks; ///< of the graph's values, as far as it says
   std::unordered_set<std::string_view> absent; ///< optional inputs of a function that its call leaves out
 
   /// Null with `known` false: no such name here or around.

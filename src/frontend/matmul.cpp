@@ -94,10 +94,16 @@ void import_gemm(NodeImport &n) {
   const double beta = n.real("beta");
   if (c && beta != 0 && !n.failed()) {
     if (c->type().rank() > 2) return void(n.fail("C has rank " + std::to_string(c->type().rank())));
-    Value *sum = n.map(Fn::add, {y, scaled(c, beta)});
-    if (sum && sum->type().shape() != y->type().shape())
-      n.fail("C " + c->type().str() + " is larger than the product " + y->type().str());
-    y = sum;
+    const Shape &shape = y->type().shape(), &own = c->type().shape();
+    for (size_t i = 0; i < own.size(); ++i) {
+      const Dim &d = own[i], &wanted = shape[i + 2 - own.size()];
+      if (d.is_constant() && !d.is(1) && wanted.is_constant() && d != wanted)
+        return void(n.fail("C " + c->type().str() + " does not spread over the product " + y->type().str()));
+    }
+    // The run checks extents that only it knows.
+    const std::optional<Shape> sum = graph::broadcast_shapes(shape, own);
+    if (!sum || *sum != shape) c = n.broadcast(c, shape);
+    y = n.map(Fn::add, {y, scaled(c, beta)});
   }
   n.result(y);
 }
@@ -231,9 +237,20 @@ void import_qlinear_matmul(NodeImport &n) {
                ? n.reshape(v, {})
                : v;
   };
+  Attributes attributes{{"saturate", true}};
+  // Of the result: one for all, or one per row.
+  Value *y_scale = scalar(f32(n.input(6))), *y_zero = scalar(n.input(7));
+  if (!n.failed() && y_scale->type().is_ranked() && y_scale->type().rank() == 1 && n.input(0)->type().rank() >= 2) {
+    const int64_t axis = acc->type().rank() - (n.input(3)->type().rank() > 1 ? 2 : 1);
+    const Dim rows = acc->type().dim(int(axis));
+    y_scale = n.with_shape(y_scale, "y_scale", {rows});
+    if (y_zero && y_zero->type().is_ranked() && y_zero->type().rank() == 1)
+      y_zero = n.with_shape(y_zero, "y_zero_point", {rows});
+    attributes.emplace_back("axis", axis);
+  }
   Value *scale = n.map(Fn::mul, {scalar(column(f32(n.input(1)))), scalar(f32(n.input(4)))});
   Value *y = n.map(Fn::mul, {n.cast(acc, DType::f32), scale});
-  n.result(n.make(Op::quantize, {y, scalar(f32(n.input(6))), scalar(n.input(7))}, {{"saturate", true}}));
+  n.result(n.make(Op::quantize, {y, y_scale, y_zero}, std::move(attributes)));
 }
 
 } // namespace cameo::frontend

@@ -49,6 +49,12 @@ void NodeImport::result(size_t i, Value *value) {
   scope_.values[name] = value;
 }
 
+std::optional<int64_t> NodeImport::declared_rank(size_t i) const {
+  if (!wants(i)) return std::nullopt;
+  const auto at = scope_.declared_ranks.find(proto_.output(int(i)));
+  return at == scope_.declared_ranks.end() ? std::nullopt : std::optional(at->second);
+}
+
 // --- attributes --------------------------------------------------------------------------------------------------------
 
 const onnx::AttributeProto *NodeImport::find(std::string_view attribute) const {
@@ -417,6 +423,18 @@ Value *NodeImport::transpose(Value *x, std::vector<int64_t> perm) {
 Value *NodeImport::broadcast(Value *x, Shape shape) {
   if (failed_ || (x->type().is_ranked() && x->type().shape() == shape)) return failed_ ? nullptr : x;
   return make_typed(Op::broadcast, {x}, {}, Type::tensor(x->type().dtype(), std::move(shape)));
+}
+
+Value *NodeImport::with_shape(Value *x, std::string_view what, Shape wanted) {
+  if (!x || failed_ || !ranked(x)) return nullptr;
+  const Shape &own = x->type().shape();
+  bool may_fit = own.size() == wanted.size();
+  for (size_t i = 0; may_fit && i < wanted.size(); ++i)
+    may_fit = own[i] == wanted[i] || !own[i].is_constant() || !wanted[i].is_constant();
+  if (!may_fit)
+    return fail(std::string(what) + " is " + x->type().str() + " where " +
+                Type::tensor(x->type().dtype(), std::move(wanted)).str() + " is needed");
+  return broadcast(x, std::move(wanted));
 }
 
 Value *NodeImport::concat(std::vector<Value *> xs, int64_t axis) {

@@ -67,6 +67,8 @@ public:
   bool wants(size_t i) const;
   void result(Value *value) { result(0, value); }
   void result(size_t i, Value *value);
+  /// The rank that the model declares for output i.
+  std::optional<int64_t> declared_rank(size_t i) const;
 
   // Attributes, with the defaults of the op table.
   bool has(std::string_view attribute) const;     ///< given by the node
@@ -129,6 +131,8 @@ public:
   Value *slice(Value *x, int64_t axis, Dim start, Dim size);
   Value *gather(Value *x, Value *indices, int64_t axis);
   Value *reduce(std::string fn, Value *x, std::vector<int64_t> axes, bool keepdims);
+  /// The value with these extents. The run checks those of its own that only it knows; what cannot fit fails.
+  Value *with_shape(Value *x, std::string_view what, Shape wanted);
   /// The extents of a value as i64[rank].
   Value *shape_of(Value *x);
   Dim fresh_dim(std::optional<Dim> upper = {});

@@ -1,6 +1,7 @@
 // Quantization: to integers and back, and the operators that compute on quantized tensors.
 #include "families.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace cameo::frontend {
@@ -11,6 +12,16 @@ Value *per_tensor(NodeImport &n, Value *v) {
   if (!v || n.failed() || !v->type().is_ranked() || v->type().rank() == 0 || !product(v->type().shape()).is(1))
     return v;
   return n.reshape(v, {});
+}
+
+// A zero point has the shape of the scale, also where only the run knows one of them.
+Value *like_scale(NodeImport &n, Value *zero, const Value *scale) {
+  if (!zero || n.failed() || !zero->type().is_ranked() || !scale->type().is_ranked()) return zero;
+  const Shape &own = zero->type().shape(), &wanted = scale->type().shape();
+  const bool known = std::all_of(own.begin(), own.end(), [](const Dim &d) { return d.is_constant(); });
+  if (own == wanted || (known && own.size() != wanted.size())) return zero;
+  if (wanted.empty()) return n.reshape(zero, {});
+  return own.size() == wanted.size() ? n.with_shape(zero, "the zero point", wanted) : zero;
 }
 
 bool scale_problem(NodeImport &n, const Value *scale) {
@@ -34,7 +45,7 @@ Attributes grid(NodeImport &n, Value *x, Value *scale) {
 } // namespace
 
 void import_quantize(NodeImport &n) {
-  Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = per_tensor(n, n.input(2));
+  Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = like_scale(n, per_tensor(n, n.input(2)), scale);
   DType dtype = DType::u8;
   if (n.integer("output_dtype", 0) != 0) { // 0: not said
     dtype = n.dtype("output_dtype", DType::u8);
@@ -57,7 +68,7 @@ void import_quantize(NodeImport &n) {
 }
 
 void import_dequantize(NodeImport &n) {
-  Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = per_tensor(n, n.input(2));
+  Value *x = n.input(0), *scale = per_tensor(n, n.input(1)), *zero = like_scale(n, per_tensor(n, n.input(2)), scale);
   if (scale_problem(n, scale)) return;
   if (zero && zero->type().dtype() != x->type().dtype())
     return void(n.fail("the zero point has another type than the input"));

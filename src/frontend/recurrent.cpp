@@ -54,21 +54,6 @@ struct Weights {
   int64_t directions, gates, hidden;
 };
 
-// Shapes of what has one block per direction: the constants [directions, rows, ...].
-bool fits(NodeImport &n, const Value *v, const char *name, const Shape &wanted) {
-  if (!v) return true;
-  if (!n.ranked(v)) return false;
-  bool good = v->type().rank() == static_cast<int64_t>(wanted.size());
-  for (size_t i = 0; good && i < wanted.size(); ++i) good = v->type().shape()[i] == wanted[i];
-  if (!good) {
-    std::string text, needed;
-    for (const Dim &d : v->type().shape()) text += (text.empty() ? "" : ", ") + d.str();
-    for (const Dim &d : wanted) needed += (needed.empty() ? "" : ", ") + d.str();
-    n.fail(std::string(name) + " has shape [" + text + "] where [" + needed + "] is needed");
-  }
-  return good;
-}
-
 // v[direction] of a tensor with one block per direction.
 Value *of_direction(NodeImport &n, Value *v, int64_t direction) {
   if (!v) return nullptr;
@@ -106,21 +91,6 @@ Value *project(NodeImport &n, Value *x, Value *w, Value *bias, DType compute, bo
   return batch_first && gates ? n.transpose(gates, {1, 0, 2}) : gates;
 }
 
-// The shape that the recurrence needs, where only the run knows whether a state or a list of lengths has it.
-Value *with_shape(NodeImport &n, Value *v, const char *name, Shape wanted) {
-  if (!v || n.failed() || !n.ranked(v)) return nullptr;
-  bool may_fit = v->type().rank() == static_cast<int64_t>(wanted.size());
-  for (size_t i = 0; may_fit && i < wanted.size(); ++i) {
-    const Dim &d = v->type().shape()[i];
-    may_fit = d == wanted[i] || !d.is_constant() || !wanted[i].is_constant();
-  }
-  if (!may_fit) {
-    fits(n, v, name, wanted);
-    return nullptr;
-  }
-  return n.broadcast(v, std::move(wanted));
-}
-
 } // namespace
 
 // The projection of the inputs and the sums of biases are nodes of their own: only what depends on the step before is left to `rnn`,
@@ -148,9 +118,10 @@ void import_rnn(NodeImport &n) {
   const Dim seq = x->type().dim(batch_first ? 1 : 0), batch = x->type().dim(batch_first ? 0 : 1);
   if (!n.ranked(weights.w)) return;
   const Dim input = weights.w->type().rank() == 3 ? weights.w->type().dim(2) : x->type().dim(2);
-  if (!fits(n, weights.w, "W", {directions, rows, input}) || !fits(n, r, "R", {directions, rows, hidden}) ||
-      !fits(n, weights.b, "B", {directions, 2 * rows}))
-    return;
+  weights.w = n.with_shape(weights.w, "W", {directions, rows, input});
+  r = weights.r = n.with_shape(r, "R", {directions, rows, hidden});
+  weights.b = n.with_shape(weights.b, "B", {directions, 2 * rows});
+  if (n.failed()) return;
   const std::vector<std::string> defaults = kind == "lstm"  ? std::vector<std::string>{"sigmoid", "tanh", "tanh"}
                                             : kind == "gru" ? std::vector<std::string>{"sigmoid", "tanh"}
                                                             : std::vector<std::string>{"tanh"};
@@ -165,16 +136,17 @@ void import_rnn(NodeImport &n) {
   if (kind == "lstm" && n.integer("input_forget", 0) != 0) common.emplace_back("input_forget", true);
   const bool reset_after = kind == "gru" && n.integer("linear_before_reset", 0) != 0;
   if (reset_after) common.emplace_back("linear_before_reset", true);
-  Value *lengths = with_shape(n, n.input(4), "sequence_lens", {batch});
+  Value *lengths = n.with_shape(n.input(4), "sequence_lens", {batch});
   auto state = [&](size_t i, const char *name) {
     Value *v = n.input(i);
     if (!v || n.failed()) return static_cast<Value *>(nullptr);
     if (batch_first && n.ranked(v) && v->type().rank() == 3) v = n.transpose(v, {1, 0, 2});
-    return with_shape(n, v, name, {directions, batch, hidden});
+    return n.with_shape(v, name, {directions, batch, hidden});
   };
   Value *h0 = state(5, "initial_h"), *c0 = kind == "lstm" ? state(6, "initial_c") : nullptr;
   Value *peepholes = kind == "lstm" ? n.input(7) : nullptr;
-  if (!fits(n, peepholes, "P", {directions, 3 * hidden}) || n.failed()) return;
+  peepholes = n.with_shape(peepholes, "P", {directions, 3 * hidden});
+  if (n.failed()) return;
 
   const DType dtype = x->type().dtype(), compute = wide_compute(dtype).value_or(dtype);
   const size_t results = std::max<size_t>(n.output_count(), 1);

@@ -32,16 +32,27 @@ void import_reduce(NodeImport &n) {
   if (n.version() < row->axes_input_since) {
     axes = n.ints("axes");
   } else {
-    if (RuntimeAxes::needed(n, n.input(1))) {
-      if (x->type().dtype() != DType::boolean)
-        return n.result(reduce_runtime_axes(n, std::string(row->fn), x, n.input(1), n.flag("keepdims")));
-      return n.result(
-          n.cast(reduce_runtime_axes(n, std::string(row->fn), n.cast(x, DType::u8), n.input(1), n.flag("keepdims")),
-                 DType::boolean));
+    const bool noop = n.integer("noop_with_empty_axes", 0) != 0;
+    bool runtime = RuntimeAxes::needed(n, n.input(1)), empty = false;
+    Value *list = n.input(1);
+    if (runtime && !n.flag("keepdims") && !list->type().dim(0).is_constant()) {
+      // What is left tells how many are reduced; all of them may be none as well.
+      const std::optional<int64_t> left = n.declared_rank(0);
+      if (!left) return void(n.unsupported("a number of axes known only at run time"));
+      runtime = noop || *left > 0;
+      empty = !runtime;
+      if (runtime) list = n.with_shape(list, "axes", {std::max<int64_t>(x->type().rank() - *left, 0)});
+      if (n.failed()) return;
     }
-    const bool empty = n.has(1) && n.input(1)->type().is_ranked() && product(n.input(1)->type().shape()).is(0);
+    if (runtime) {
+      const bool is_bool = x->type().dtype() == DType::boolean;
+      Value *y = reduce_runtime_axes(n, std::string(row->fn), is_bool ? n.cast(x, DType::u8) : x, list,
+                                     n.flag("keepdims"), !noop);
+      return n.result(is_bool ? n.cast(y, DType::boolean) : y);
+    }
+    empty = empty || (n.has(1) && n.input(1)->type().is_ranked() && product(n.input(1)->type().shape()).is(0));
     if (n.has(1) && !empty) axes = n.need_ints(n.input(1), "axes");
-    none = axes.empty() && n.integer("noop_with_empty_axes", 0) != 0;
+    none = axes.empty() && noop;
   }
   if (n.failed()) return;
   if (none) { // each element is reduced alone: l1 is its magnitude

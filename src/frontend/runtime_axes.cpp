@@ -1,5 +1,5 @@
-// Operators whose axes are inputs that only the run knows. How many axes there are is known, and so is the rank of the result; what
-// shape arithmetic would do when compiling becomes arithmetic of the graph.
+// Operators whose axes are inputs that only the run knows. The rank of the result is known, from how many axes there are or
+// from what the model declares; what shape arithmetic would do when compiling becomes arithmetic of the graph.
 #include "runtime_axes.h"
 
 #include <algorithm>
@@ -9,18 +9,25 @@ namespace cameo::frontend {
 bool RuntimeAxes::needed(NodeImport &n, Value *axes) {
   if (!axes || n.ints_of(axes) || !axes->type().is_ranked() || axes->type().rank() != 1) return false;
   const Dim &count = axes->type().dim(0);
-  return count.is_constant() && count.value() > 0 && count.value() <= n.limits().rank;
+  return !count.is_constant() || (count.value() > 0 && count.value() <= n.limits().rank);
 }
 
 RuntimeAxes::RuntimeAxes(NodeImport &n, Value *axes, int64_t rank) : n_(n), rank_(rank) {
-  count_ = axes->type().dim(0).value();
-  if (count_ > rank) {
-    n.fail(std::to_string(count_) + " axes of a tensor of rank " + std::to_string(rank));
+  count_ = axes->type().dim(0);
+  if (count_.is_constant() && count_.value() > rank) {
+    n.fail(count_.str() + " axes of a tensor of rank " + std::to_string(rank));
     return;
   }
   Value *normal = n.gather(numbers({rank}, 0), n.cast(axes, DType::i64), 0); // negative ones wrap, others are refused
   hits_ = n.map(Fn::equal, {n.reshape(normal, {count_, 1}), numbers({1, rank}, 1)});
   listed_ = n.reduce("max", n.cast(hits_, DType::i64), {0}, false);
+  if (!count_.is_constant()) listed_ = n.map(Fn::max, {listed_, whole(0)}); // there may be none
+}
+
+void RuntimeAxes::empty_is_all() {
+  if (n_.failed() || count_.is_constant()) return;
+  Value *none = n_.map(Fn::equal, {n_.reshape(n_.dims({count_}), {}), whole(0)});
+  listed_ = n_.map(Fn::select, {none, whole(1), listed_});
 }
 
 Value *RuntimeAxes::numbers(Shape shape, int64_t axis) {
@@ -33,10 +40,8 @@ Value *RuntimeAxes::where_listed(Value *yes, Value *no) {
 
 Value *RuntimeAxes::spread(Value *values, int64_t otherwise) {
   if (n_.failed()) return nullptr;
-  if (!values->type().is_ranked() || (values->type().rank() == 1 && !values->type().dim(0).is_constant()))
-    return n_.unsupported("a list of unknown length");
-  if (values->type().rank() != 1 || !values->type().dim(0).is(count_))
-    return n_.fail("values " + values->type().str() + " for " + std::to_string(count_) + " axes");
+  values = n_.with_shape(values, "a list of one value per axis", {count_});
+  if (n_.failed()) return nullptr;
   Value *column = n_.reshape(n_.cast(values, DType::i64), {count_, 1});
   Value *sum = n_.reduce("sum", n_.map(Fn::select, {hits_, column, whole(0)}), {0}, false);
   return where_listed(sum, whole(otherwise));
@@ -48,7 +53,7 @@ Value *RuntimeAxes::position() {
 }
 
 Value *RuntimeAxes::others(Value *values) {
-  const int64_t left = rank_ - count_;
+  const int64_t left = rank_ - count();
   Value *place = n_.map(Fn::equal, {n_.reshape(position(), {1, rank_}), numbers({left, 1}, 0)});
   Value *own = n_.map(Fn::less, {n_.reshape(listed_, {1, rank_}), whole(1)});
   Value *taken = n_.map(Fn::logical_and, {place, own});
@@ -62,10 +67,11 @@ Dim largest_extent(const Shape &shape) {
 }
 
 // x[n0, n1, ..] counts as [kept0, reduced0, kept1, reduced1, ..] where one of each pair is 1.
-Value *reduce_runtime_axes(NodeImport &n, const std::string &fn, Value *x, Value *axes, bool keepdims) {
+Value *reduce_runtime_axes(NodeImport &n, const std::string &fn, Value *x, Value *axes, bool keepdims, bool all) {
   const Shape &shape = x->type().shape();
   const auto rank = int64_t(shape.size());
   RuntimeAxes a(n, axes, rank);
+  if (all) a.empty_is_all();
   if (n.failed()) return nullptr;
   Value *extents = n.shape_of(x);
   Value *kept = a.where_listed(a.whole(1), extents), *reduced = a.where_listed(extents, a.whole(1));
@@ -85,8 +91,21 @@ Value *reduce_runtime_axes(NodeImport &n, const std::string &fn, Value *x, Value
   return y;
 }
 
+namespace {
+
+// As many axes as the ranks before and after differ in.
+Value *counted(NodeImport &n, Value *axes, int64_t difference) {
+  if (axes->type().dim(0).is_constant()) return axes;
+  if (!n.declared_rank(0)) return n.unsupported("a number of axes known only at run time");
+  return n.with_shape(axes, "axes", {std::max<int64_t>(difference, 0)});
+}
+
+} // namespace
+
 void squeeze_runtime_axes(NodeImport &n, Value *x, Value *axes) {
   const Shape &shape = x->type().shape();
+  axes = counted(n, axes, int64_t(shape.size()) - n.declared_rank(0).value_or(0));
+  if (n.failed()) return;
   RuntimeAxes a(n, axes, int64_t(shape.size()));
   if (n.failed()) return;
   Shape left;
@@ -97,6 +116,8 @@ void squeeze_runtime_axes(NodeImport &n, Value *x, Value *axes) {
 void unsqueeze_runtime_axes(NodeImport &n, Value *x, Value *axes) {
   const Shape &shape = x->type().shape();
   const auto own = int64_t(shape.size());
+  axes = counted(n, axes, n.declared_rank(0).value_or(0) - own);
+  if (n.failed()) return;
   RuntimeAxes a(n, axes, own + axes->type().dim(0).value());
   if (n.failed()) return;
   Shape wide;
@@ -109,7 +130,9 @@ void unsqueeze_runtime_axes(NodeImport &n, Value *x, Value *axes) {
 Value *along_axis(NodeImport &n, Value *axis, int64_t rank, const std::function<Value *(int64_t)> &make,
                   std::optional<int64_t> count) {
   if (n.failed()) return nullptr;
-  if (axis->type().is_ranked() && !product(axis->type().shape()).is(1)) return n.fail("the axis is not one number");
+  if (axis->type().is_ranked())
+    if (const Dim numbers = product(axis->type().shape()); numbers.is_constant() && !numbers.is(1))
+      return n.fail("the axis is not one number");
   if (const auto known = n.ints_of(axis)) {
     if (known->size() != 1) return n.fail("the axis is not one number");
     const int64_t a = n.axis((*known)[0], rank);

@@ -5,14 +5,17 @@
 
 namespace cameo::frontend {
 
-/// A list of `count` axes, different from each other, of a tensor of `rank`.
+/// A list of axes, different from each other, of a tensor of `rank`. Where only the run knows how many, what has that number
+/// in its type (others) cannot be asked.
 class RuntimeAxes {
 public:
-  /// Whether the operand is a list of axes of known length that only the run knows.
+  /// Whether the operand is a list of axes that only the run knows.
   static bool needed(NodeImport &n, Value *axes);
   RuntimeAxes(NodeImport &n, Value *axes, int64_t rank);
 
-  int64_t count() const { return count_; }
+  int64_t count() const { return count_.value(); }
+  /// An empty list means all axes.
+  void empty_is_all();
   Value *whole(int64_t value) { return n_.scalar_int(DType::i64, value); }
   /// i64[rank]: `yes` at the axes of the list, `no` at the others.
   Value *where_listed(Value *yes, Value *no);
@@ -26,7 +29,8 @@ public:
 private:
   Value *numbers(Shape shape, int64_t axis); ///< 0, 1, ... along the axis
   NodeImport &n_;
-  int64_t rank_ = 0, count_ = 0;
+  int64_t rank_ = 0;
+  Dim count_;
   Value *hits_ = nullptr;   ///< bool[count, rank]
   Value *listed_ = nullptr; ///< i64[rank], 0 or 1
 };
@@ -36,7 +40,8 @@ private:
 Value *along_axis(NodeImport &n, Value *axis, int64_t rank, const std::function<Value *(int64_t)> &make,
                   std::optional<int64_t> count = {});
 
-Value *reduce_runtime_axes(NodeImport &n, const std::string &fn, Value *x, Value *axes, bool keepdims);
+/// `all`: an empty list means all axes.
+Value *reduce_runtime_axes(NodeImport &n, const std::string &fn, Value *x, Value *axes, bool keepdims, bool all);
 void squeeze_runtime_axes(NodeImport &n, Value *x, Value *axes);
 void unsqueeze_runtime_axes(NodeImport &n, Value *x, Value *axes);
 

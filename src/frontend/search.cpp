@@ -11,8 +11,8 @@ void import_topk(NodeImport &n) {
   Value *k = n.version() < 10 ? n.scalar_int(DType::i64, n.integer("k")) : n.input(1);
   if (n.failed()) return;
   if (k->type().is_ranked() && k->type().rank() > 0) {
-    if (!product(k->type().shape()).is_constant()) return void(n.unsupported("k of an unknown number of elements"));
-    if (!product(k->type().shape()).is(1)) return void(n.fail("k has shape " + k->type().str() + ", not one number"));
+    if (const Dim count = product(k->type().shape()); count.is_constant() && !count.is(1))
+      return void(n.fail("k has shape " + k->type().str() + ", not one number"));
     k = n.reshape(k, {});
   }
   const std::vector<Value *> ys = n.make_many(

@@ -7,8 +7,12 @@
 namespace cameo::frontend {
 namespace {
 
-// Extents of the run, when even their number is only the length of a vector; empty after failing.
-std::optional<int64_t> length_of(NodeImport &n, Value *vector, std::string_view what) {
+// Extents of the run, when even their number is only the length of a vector; empty after failing. `rank`: what the model
+// declares, and the run checks.
+std::optional<int64_t> length_of(NodeImport &n, Value *&vector, std::string_view what, std::optional<int64_t> rank) {
+  if (rank && vector->type().is_ranked() && vector->type().rank() == 1 && !vector->type().dim(0).is_constant())
+    vector = n.with_shape(vector, what, {*rank});
+  if (n.failed()) return std::nullopt;
   const Type &type = vector->type();
   if (type.is_ranked() && type.rank() == 1 && type.dim(0).is_constant() && type.dim(0).value() <= n.limits().rank)
     return type.dim(0).value();
@@ -71,13 +75,15 @@ void import_reshape(NodeImport &n) {
     target = n.dims_of(n.input(1));
   }
   if (!target) {
-    const std::optional<int64_t> rank = length_of(n, n.input(1), "a shape");
+    Value *wanted = n.input(1);
+    const std::optional<int64_t> rank = length_of(n, wanted, "the shape", n.declared_rank(0));
     if (!rank) return;
     // An extent is at most the number of elements, unless there are none.
     const Dim most = x->type().elements();
+    const bool bounded = most.is_constant() ? !most.is(0) : !allow_zero;
     Shape shape;
-    for (int64_t i = 0; i < *rank; ++i) shape.push_back(n.fresh_dim(most.is(0) ? std::nullopt : std::optional(most)));
-    return n.result(n.reshape_to(x, resolve_extents(n, x, n.input(1), *rank, allow_zero), std::move(shape)));
+    for (int64_t i = 0; i < *rank; ++i) shape.push_back(n.fresh_dim(bounded ? std::optional(most) : std::nullopt));
+    return n.result(n.reshape_to(x, resolve_extents(n, x, wanted, *rank, allow_zero), std::move(shape)));
   }
   if (int64_t(target->size()) > n.limits().rank)
     return void(n.fail("a shape of rank " + std::to_string(target->size()) + " (limit " +
@@ -207,6 +213,9 @@ namespace {
 // Parts whose sizes only the run knows: slices between the sums of the sizes before and with them.
 void split_by(NodeImport &n, Value *x, int64_t axis, Value *sizes) {
   const auto parts = int64_t(n.output_count());
+  if (sizes->type().is_ranked() && sizes->type().rank() == 1 && !sizes->type().dim(0).is_constant())
+    sizes = n.with_shape(sizes, "split", {parts});
+  if (n.failed()) return;
   if (!sizes->type().is_ranked() || sizes->type().rank() != 1 || !sizes->type().dim(0).is_constant() ||
       sizes->type().dim(0).value() < parts)
     return void(n.fail("has " + std::to_string(parts) + " outputs for sizes " + sizes->type().str()));
@@ -293,12 +302,13 @@ void import_expand(NodeImport &n) {
                          " do not broadcast"));
     return n.result(n.broadcast(x, std::move(*shape)));
   }
-  const std::optional<int64_t> length = length_of(n, n.input(1), "a shape");
+  Value *wanted = n.input(1);
+  const std::optional<int64_t> length = length_of(n, wanted, "the shape", n.declared_rank(0));
   if (!length) return;
   const int64_t rank = std::max<int64_t>(*length, int64_t(own.size()));
   Shape from(size_t(rank) - own.size(), Dim(1));
   from.insert(from.end(), own.begin(), own.end());
-  Value *wanted = n.input(1), *one = n.scalar_int(DType::i64, 1);
+  Value *one = n.scalar_int(DType::i64, 1);
   if (rank > *length) wanted = n.concat({n.ints_constant(std::vector<int64_t>(size_t(rank - *length), 1)), wanted}, 0);
   Value *extents = n.map(Fn::select, {n.map(Fn::equal, {wanted, one}), n.dims(from), wanted});
   Shape shape;

@@ -84,8 +84,14 @@ void import_slice(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
   const int64_t rank = x->type().rank();
-  if (n.version() >= 10 && RuntimeAxes::needed(n, n.input(3))) { // along all axes, whole where they are not listed
-    RuntimeAxes list(n, n.input(3), rank);
+  Value *listed = n.version() >= 10 ? n.input(3) : nullptr;
+  // Bounds of the first axes, as many as the run knows.
+  if (const Type *t = n.version() >= 10 && !listed ? &n.input(1)->type() : nullptr;
+      t && t->is_ranked() && t->rank() == 1 && !t->dim(0).is_constant())
+    listed = n.make_typed(Op::iota, {}, {{"axis", int64_t{0}}}, Type::tensor(DType::i64, t->shape()));
+  if (RuntimeAxes::needed(n, listed)) { // along all axes, whole where they are not listed
+    RuntimeAxes list(n, listed, rank);
+    if (n.failed()) return;
     Value *steps = n.has(4) ? list.spread(n.input(4), 1) : n.ints_constant(std::vector<int64_t>(size_t(rank), 1));
     std::vector<int64_t> all(static_cast<size_t>(rank));
     std::iota(all.begin(), all.end(), 0);
@@ -188,12 +194,11 @@ Value *pad(NodeImport &n, Value *x, std::vector<Dim> low, std::vector<Dim> high,
 
 // Pads of some axes where these, or the pads, are known only at run time: 0 at the others.
 void pad_axes(NodeImport &n, Value *x, Value *fill, Value *axes, const std::string &mode) {
+  const Dim count = axes->type().dim(0);
   RuntimeAxes list(n, axes, x->type().rank());
-  const Type &pads = n.input(1)->type();
-  if (!n.failed() && (!pads.is_ranked() || pads.rank() != 1 || !pads.dim(0).is(2 * list.count())))
-    n.fail("pads " + pads.str() + " for " + std::to_string(list.count()) + " axes");
+  Value *pads = n.with_shape(n.input(1), "pads", {count * 2});
   if (n.failed()) return;
-  Value *lows = n.slice(n.input(1), 0, 0, list.count()), *highs = n.slice(n.input(1), 0, list.count(), list.count());
+  Value *lows = n.slice(pads, 0, 0, count), *highs = n.slice(pads, 0, count, count);
   n.result(n.make(Op::pad, {x, fill, n.concat({list.spread(lows, 0), list.spread(highs, 0)}, 0)}, {{"mode", mode}}));
 }
 

@@ -42,12 +42,16 @@ void import_constant_of_shape(NodeImport &n) {
       if (d.is_constant() && d.value() < 0) n.fail("extent " + d.str() + " is negative");
     return n.result(n.broadcast(fill, Shape(dims->begin(), dims->end())));
   }
-  const Type &type = n.input(0)->type();
+  Value *extents = n.input(0);
+  if (const auto rank = n.declared_rank(0); rank && extents->type().is_ranked() && extents->type().rank() == 1)
+    extents = n.with_shape(extents, "the shape", {*rank});
+  if (n.failed()) return;
+  const Type &type = extents->type();
   if (!type.is_ranked() || type.rank() != 1 || !type.dim(0).is_constant())
     return void(n.unsupported("a result of unknown rank"));
   Shape shape;
   for (int64_t i = 0; i < type.dim(0).value(); ++i) shape.push_back(n.fresh_dim());
-  n.result(n.make_typed(Op::broadcast, {fill, n.input(0)}, {}, Type::tensor(value->dtype(), std::move(shape))));
+  n.result(n.make_typed(Op::broadcast, {fill, extents}, {}, Type::tensor(value->dtype(), std::move(shape))));
 }
 
 void import_range(NodeImport &n) {
