@@ -29,22 +29,37 @@ def reference(model, feeds):
 
 
 class Case:
-    """A model with the values of its inputs and what ONNX Runtime makes of them."""
+    """A model with the values of its inputs and what ONNX Runtime makes of them, in one run or more."""
 
-    def __init__(self, model, feeds):
-        self.feeds = {i.name: feeds[i.name] for i in model.graph.input}
-        self.expected = reference(model, self.feeds)
-        ok = self.expected is not None and all(isinstance(v, np.ndarray) for v in self.expected)
-        self.model = typed(model, self.expected) if ok else None
+    def __init__(self, model, feeds, others=()):
+        self.runs = []  # (values of the inputs, results)
+        self.model = None
+        for values in (feeds, *others):
+            values = {i.name: values[i.name] for i in model.graph.input}
+            expected = reference(model, values)
+            if expected is None or not all(isinstance(v, np.ndarray) for v in expected):
+                return
+            self.runs.append((values, expected))
+        self.model = typed(model, self.expected)
+
+    @property
+    def feeds(self):
+        return self.runs[0][0]
+
+    @property
+    def expected(self):
+        return self.runs[0][1]
 
     def write(self, directory):
-        data = directory / "test_data_set_0"
-        data.mkdir(parents=True)
+        directory.mkdir(parents=True)
         (directory / "model.onnx").write_bytes(self.model.SerializeToString())
-        for i, (name, value) in enumerate(self.feeds.items()):
-            (data / f"input_{i}.pb").write_bytes(numpy_helper.from_array(value, name).SerializeToString())
-        for i, (output, value) in enumerate(zip(self.model.graph.output, self.expected)):
-            (data / f"output_{i}.pb").write_bytes(numpy_helper.from_array(value, output.name).SerializeToString())
+        for number, (feeds, expected) in enumerate(self.runs):
+            data = directory / f"test_data_set_{number}"
+            data.mkdir()
+            for i, (name, value) in enumerate(feeds.items()):
+                (data / f"input_{i}.pb").write_bytes(numpy_helper.from_array(value, name).SerializeToString())
+            for i, (output, value) in enumerate(zip(self.model.graph.output, expected)):
+                (data / f"output_{i}.pb").write_bytes(numpy_helper.from_array(value, output.name).SerializeToString())
 
 
 def difference(ours, theirs):
@@ -87,16 +102,17 @@ def verdicts(cases, cameo):
         result = []
         for name, case in zip(names, cases):
             entry = found[name]
-            outputs = root / "out" / name / "test_data_set_0"
+            outputs = [root / "out" / name / f"test_data_set_{number}" for number in range(len(case.runs))]
             if entry["status"] == "unsupported":
                 result.append("unsupported: " + entry["reason"])
-            elif not outputs.exists():
+            elif not all(run.exists() for run in outputs):
                 result.append(entry["reason"])
             else:
                 problems = []
-                for i, theirs in enumerate(case.expected):
-                    tensor = onnx.TensorProto.FromString((outputs / f"output_{i}.pb").read_bytes())
-                    if problem := difference(numpy_helper.to_array(tensor), theirs):
-                        problems.append(f"output {i}: {problem}")
+                for number, (run, (_, expected)) in enumerate(zip(outputs, case.runs)):
+                    for i, theirs in enumerate(expected):
+                        tensor = onnx.TensorProto.FromString((run / f"output_{i}.pb").read_bytes())
+                        if problem := difference(numpy_helper.to_array(tensor), theirs):
+                            problems.append(f"run {number}, output {i}: {problem}")
                 result.append("; ".join(problems) or "same")
         return result

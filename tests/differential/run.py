@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares Cameo with ONNX Runtime on random graphs.
 
-    tests/differential/run.py [--ops LSTM,GRU] [--count 200] [--seed 1] [--only NUMBER] [--keep DIR] [--cameo build/release/bin/cameo]
+    tests/differential/run.py [--ops LSTM,GRU] [--count 200] [--seed 1] [--only NUMBER] [--symbolic FORM] [--keep DIR]
+                              [--cameo build/release/bin/cameo]
 
 Graph `n` of seed `s` is always the same one. Prints one line per operator and one per mismatch, with the seed and number that
 make it again, and the smallest graph that still shows it. Graphs that ONNX Runtime refuses are not counted; those that Cameo
@@ -28,11 +29,15 @@ import shrink
 from case import Case, verdicts
 from sketch import Sketch
 
+FORMS = ("first", "extent", "own")
 
-def make(op, seed, number):
+
+def make(op, seed, number, symbolic=None):
     sketch = Sketch(seed, number)
     generators.ALL[op](sketch)
-    return Case(sketch.model(), sketch.feeds)
+    if symbolic:
+        sketch.make_symbolic(sketch.pick(FORMS) if symbolic == "any" else symbolic)
+    return Case(sketch.model(), sketch.feeds, sketch.more_feeds())
 
 
 def main():
@@ -41,6 +46,7 @@ def main():
     parser.add_argument("--count", type=int, default=200, help="graphs in all (200)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="the number of one graph")
+    parser.add_argument("--symbolic", choices=(*FORMS, "any"), help="symbols for extents (Sketch.make_symbolic)")
     parser.add_argument("--keep", type=pathlib.Path, help="where graphs that differ are written, shrunk")
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--cameo", default=os.environ.get("CAMEO", root / "build/release/bin/cameo"))
@@ -73,7 +79,7 @@ def main():
 
     for number in numbers:
         op = ops[number % len(ops)]
-        case = make(op, options.seed, number)
+        case = make(op, options.seed, number, options.symbolic)
         if case.model is None:
             counts[op]["refused"] += 1
             continue

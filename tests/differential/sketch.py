@@ -19,11 +19,12 @@ class Sketch:
         self.constants = {}
         self.nodes = []
         self.results = []
+        self.others = []  # extents of the symbols, by name, in runs besides the first
         self._count = 0
 
     def again(self):
         """Forgets what was built; the random numbers go on."""
-        self.feeds, self.symbols, self.constants, self.nodes, self.results = {}, {}, {}, [], []
+        self.feeds, self.symbols, self.constants, self.nodes, self.results, self.others = {}, {}, {}, [], [], []
         return self
 
     # Choices.
@@ -81,6 +82,25 @@ class Sketch:
         attributes = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(helper.make_node(op, inputs, names, domain=domain, name=self.name("n"), **attributes))
         return names[0] if isinstance(outputs, int) and outputs == 1 else names
+
+    def make_symbolic(self, form):
+        """Symbols for the inputs' extents: `first` on axis 0 alone, `extent` one for all axes of an extent, `own` one per axis."""
+        for name, value in self.feeds.items():
+            for axis, extent in enumerate(value.shape):
+                shared = f"d{extent}"
+                symbol = {"first": shared if axis == 0 else None, "extent": shared, "own": f"{name}_{axis}"}[form]
+                self.symbols[name][axis] = self.symbols[name][axis] or symbol
+
+    def more_feeds(self):
+        """The values of the inputs in each of the other runs."""
+        runs = []
+        for extents in self.others:
+            feeds = {}
+            for name, value in self.feeds.items():
+                shape = [extents.get(symbol, e) for symbol, e in zip(self.symbols[name], value.shape)]
+                feeds[name] = self.values(shape, value.dtype)
+            runs.append(feeds)
+        return runs
 
     def model(self):
         inputs = []
