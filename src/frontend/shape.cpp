@@ -157,10 +157,14 @@ void import_squeeze(NodeImport &n) {
       drop[size_t(axis)] = true;
     }
   } else {
-    for (size_t i = 0; i < own.size(); ++i) {
-      if (!own[i].is_constant()) return void(n.unsupported("squeezing whatever extents are 1, of " + x->type().str()));
-      drop[i] = own[i].is(1);
-    }
+    // Symbols are all 1 or all stay, as the declared rank says; that they are 1 is checked by the run.
+    const auto ones = std::count_if(own.begin(), own.end(), [](const Dim &d) { return d.is(1); });
+    const auto symbols = std::count_if(own.begin(), own.end(), [](const Dim &d) { return !d.is_constant(); });
+    const int64_t stays = int64_t(own.size()) - ones;
+    const std::optional<int64_t> rank = n.declared_rank(0);
+    if (symbols > 0 && !(rank && (*rank == stays || *rank == stays - symbols)))
+      return void(n.unsupported("squeezing whatever extents are 1, of " + x->type().str()));
+    for (size_t i = 0; i < own.size(); ++i) drop[i] = own[i].is(1) || (!own[i].is_constant() && *rank < stays);
   }
   if (n.failed()) return;
   Shape shape;

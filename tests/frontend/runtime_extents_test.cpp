@@ -87,6 +87,9 @@ TEST(RuntimeExtents, RanksThatTheModelDeclares) {
   expect_type({"ReduceSum", {x, list}, {attribute("keepdims", int64_t{0})}, 1}, "f32[?4]");
   expect_type({"ReduceSum", {x, list}, {attribute("keepdims", int64_t{0})}, 0}, "f32[]");
   expect_type({"GatherND", {x, input("i", 7, {"k", "l"})}, {}, 2}, "f32[k, m]");
+  const auto wide = input("x", 1, {"n", "1", "4", "m"});
+  expect_type({"Squeeze", {wide}, {}, 3}, "f32[n, 4, m]");
+  expect_type({"Squeeze", {wide}, {}, 1}, "f32[4]");
 }
 
 TEST(RuntimeExtents, WithoutThemTheNodeIsUnsupported) {
@@ -95,6 +98,8 @@ TEST(RuntimeExtents, WithoutThemTheNodeIsUnsupported) {
     expect_refused(load_row({op, {x, list}, {}}), ExitCode::unsupported, "not supported: ", op);
   expect_refused(load_row({"ReduceSum", {x, list}, {attribute("keepdims", int64_t{0})}}), ExitCode::unsupported,
                  "a number of axes known only at run time", "sum");
+  expect_refused(load_row({"Squeeze", {x}, {}, 1}), ExitCode::unsupported, "squeezing whatever extents are 1",
+                 "squeeze");
   expect_refused(load_row({"GatherND", {x, input("i", 7, {"k", "l"})}, {}}), ExitCode::unsupported,
                  "index tuples of unknown length", "gather");
 }
