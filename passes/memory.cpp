@@ -137,18 +137,17 @@ void assign_arena(Plan &plan) {
   }
 }
 
-int64_t live_bytes(const Plan &plan, int64_t symbol_value) {
-  int64_t most = 0;
-  for (size_t step = 0; step < plan.steps.size(); ++step) {
-    int64_t sum = 0;
-    for (const BufferPlan &buffer : plan.buffers) {
-      const int32_t s = static_cast<int32_t>(step);
-      if (buffer.space != BufferPlan::Space::arena || buffer.first > s || buffer.last < s) continue;
-      sum += buffer.bytes.evaluate([&](const std::string &) { return symbol_value; }).value_or(0);
-    }
-    most = std::max(most, sum);
+std::vector<int64_t> live_bytes(const Plan &plan, int64_t symbol_value) {
+  std::vector<int64_t> live(plan.steps.size() + 1); // first what changes from step to step
+  for (const BufferPlan &buffer : plan.buffers) {
+    if (buffer.space != BufferPlan::Space::arena || buffer.first > buffer.last) continue;
+    const int64_t bytes = buffer.bytes.evaluate([&](const std::string &) { return symbol_value; }).value_or(0);
+    live[static_cast<size_t>(buffer.first)] += bytes;
+    live[static_cast<size_t>(buffer.last) + 1] -= bytes;
   }
-  return most;
+  std::partial_sum(live.begin(), live.end(), live.begin());
+  live.pop_back();
+  return live;
 }
 
 } // namespace cameo::passes

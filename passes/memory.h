@@ -17,7 +17,8 @@ void extend_over_loops(Plan &plan);
 /// and for each symbolic expression those whose sizes are constant multiples of it; inside a class by best fit, the largest first.
 void assign_arena(Plan &plan);
 
-/// The largest sum of the sizes of buffers that live at once, every symbol being `symbol_value`: no arena can be smaller.
-int64_t live_bytes(const Plan &plan, int64_t symbol_value = 1);
+/// By step: the sum of the sizes of the buffers in the arena that live then, every symbol being `symbol_value`. No arena can be smaller
+/// than the largest.
+std::vector<int64_t> live_bytes(const Plan &plan, int64_t symbol_value = 1);
 
 } // namespace cameo::passes

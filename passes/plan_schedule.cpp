@@ -1,4 +1,5 @@
 // The last decisions of a plan: how each kernel runs, in which format it reads its constants, where stages keep values of symbolic size.
+#include "memory.h"
 #include "planner.h"
 
 #include "cameo/loop/apply.h"
@@ -14,7 +15,16 @@ using graph::Op;
 using graph::Type;
 using graph::Value;
 
+// Bytes of the arena that are idle during each step, when it is as large as tensors alone make it.
+static std::vector<int64_t> idle_bytes(const Plan &plan) {
+  std::vector<int64_t> live = live_bytes(plan);
+  const int64_t most = live.empty() ? 0 : *std::max_element(live.begin(), live.end());
+  for (int64_t &bytes : live) bytes = most - bytes;
+  return live;
+}
+
 void Planner::schedule() {
+  spare_ = idle_bytes(plan_);
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
     if (!runs_kernel(plan_.steps[s].kind)) continue;
     schedule(plan_.steps[s]);
@@ -32,7 +42,13 @@ void Planner::schedule() {
   }
 }
 
+// As fast as may be where the arena has room for the scratch memory, else with less of it.
 void Planner::schedule(Step &step) {
+  choose_schedule(step, false);
+  if (scratch_bytes_ > spare_[static_cast<size_t>(&step - plan_.steps.data())]) choose_schedule(step, true);
+}
+
+void Planner::choose_schedule(Step &step, bool scarce) {
   BoundStep bound = bound_step(step);
   const loop::Kernel &kernel = bound.lowered.kernel;
   scratch_bytes_ = 0;
@@ -41,7 +57,7 @@ void Planner::schedule(Step &step) {
     return;
   }
   const std::vector<loop::Binding> before = bound.bindings;
-  step.schedule = step.algorithm.starts_with("winograd") ? ops::winograd_schedule(kernel, bound.bindings, target_)
+  step.schedule = step.algorithm.starts_with("winograd") ? ops::winograd_schedule(kernel, bound.bindings, target_, scarce)
                                                          : loop::default_schedule(kernel, bound.bindings, target_);
   for (size_t i = 0; i < kernel.stages.size(); ++i) {
     const loop::Place where = step.schedule.stages[i].place;

@@ -128,6 +128,7 @@ private:
   // plan_schedule.cpp
   void schedule();
   void schedule(Step &step);
+  void choose_schedule(Step &step, bool scarce);
   std::vector<int32_t> homeless_stages(const Step &step) const;
   void add_temporaries(int32_t number, const std::vector<int32_t> &stages);
   void pack(Step &step, int32_t argument, const loop::Binding &binding);
@@ -145,6 +146,7 @@ private:
   loop::Module module_;
   KernelCache applied_{module_, target_}; ///< kernels that need scratch memory
   int64_t scratch_bytes_ = 0;             ///< of the step that was scheduled last, in the arena
+  std::vector<int64_t> spare_;            ///< by step: bytes of the arena that no tensor needs then
   std::vector<Times> times_;                          ///< by node
   std::map<uint32_t, int32_t> yield_times_;           ///< by id of region
   std::vector<std::optional<Placement>> places_;      ///< by value

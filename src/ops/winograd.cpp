@@ -100,13 +100,14 @@ struct Blocking {
 
 // Least traffic between the second-level cache and what is behind it. Filters are read once per block of rows; transformed
 // inputs and products are written and read, which costs half when a block of them stays in that cache. Each task has a block in
-// memory: together they get a tenth of what the layer reads and writes, or twice the cache. There are two tasks at least.
+// memory: together they get a tenth of what the layer reads and writes, or twice the cache,
+// half of it where memory is scarce. There are two tasks at least.
 Blocking choose_blocking(int64_t images, int64_t th, int64_t tw, int64_t m, int64_t in, int64_t out, int64_t panel,
-                         const Target &target) {
+                         const Target &target, bool scarce) {
   const double tiles = double(images * th * tw), points = double((m + 2) * (m + 2));
   const double filters = points * double(in * out), inputs = tiles * points * double(in), products = tiles * points * double(out);
   const double cache = double(target.l2_bytes) / 4 / 2; // elements
-  const double room = std::max(4 * cache, tiles * double(m * m) * double(in + out) / 10);
+  const double room = std::max((scarce ? 1 : 4) * cache, tiles * double(m * m) * double(in + out) / 10);
   auto tasks = [&](double shared, double part, int64_t parts) {
     return static_cast<int32_t>(std::min({8.0, (room - shared) / part, double(parts)}));
   };
@@ -137,7 +138,7 @@ Blocking choose_blocking(int64_t images, int64_t th, int64_t tw, int64_t m, int6
 
 } // namespace
 
-Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, const Target &target) {
+Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, const Target &target, bool scarce) {
   const int32_t rows = k.find_stage("rows"), v = k.find_stage("v"), products = k.find_stage("m"),
                 columns = k.find_stage("columns"), last = static_cast<int32_t>(k.stages.size()) - 1;
   const int32_t u = k.find_buffer("u");
@@ -150,7 +151,7 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   const int64_t n = extent("i"), images = extent("n"), th = extent("ty"), tw = extent("tx"), out = extent("o"), in = extent("c");
   const int32_t lanes = target.lanes(32);
   const int64_t vectors = out >= 2 * lanes ? 2 : 1, panel = vectors * lanes;
-  const Blocking blocking = choose_blocking(images, th, tw, n - 2, in, out, panel, target);
+  const Blocking blocking = choose_blocking(images, th, tw, n - 2, in, out, panel, target, scarce);
   const bool large = images * th * tw * n * n * in * out > int64_t{1} << 20;
   const int32_t tasks = large ? blocking.tasks : 0;
 

@@ -5,14 +5,14 @@
 namespace cameo::loop {
 namespace {
 
-void expect_winograd(const ops::ConvShape &shape, int64_t m, const char *cpu, bool halo) {
+void expect_winograd(const ops::ConvShape &shape, int64_t m, const char *cpu, bool halo, bool scarce = false) {
   SCOPED_TRACE("F(" + std::to_string(m) + ",3) " + std::to_string(shape.height) + " " + cpu + (halo ? " halo" : ""));
   KernelRun run;
   run.kernel = ops::winograd_conv(shape, m);
   run.bindings = dense_bindings(run.kernel);
   if (halo) run.bindings[0] = ops::with_halo(run.kernel.buffers[0], 1, m + 1);
   const Target target = codegen::resolve_targets(cpu)->back();
-  run.schedule = ops::winograd_schedule(run.kernel, run.bindings, target);
+  run.schedule = ops::winograd_schedule(run.kernel, run.bindings, target, scarce);
   run.tolerance = 2e-4; // products of up to 24 times the input's size cancel
   expect_right(run, cpu);
 }
@@ -26,6 +26,19 @@ TEST(Winograd, SchedulesAgreeWithTheOracle) {
         expect_winograd({8, 8, 16, 32}, m, cpu, halo);
         expect_winograd({7, 9, 5, 19, 3, 1, 1, true}, m, cpu, halo);
       }
+}
+
+TEST(Winograd, NeedsLessWhereMemoryIsScarce) {
+  expect_winograd({24, 24, 16, 32}, 4, "native", false, true);
+  auto scratch = [&](bool scarce) {
+    Module module;
+    const Kernel kernel = ops::winograd_conv({56, 56, 128, 32}, 4);
+    std::vector<Binding> bindings = dense_bindings(kernel);
+    const Target target = codegen::resolve_targets("x86-64-v3")->back();
+    const Schedule schedule = ops::winograd_schedule(kernel, bindings, target, scarce);
+    return apply(module, kernel, bindings, target, schedule, "kernel").scratch_bytes;
+  };
+  EXPECT_LT(scratch(true), scratch(false));
 }
 
 // The transforms compute a convolution: the Winograd kernel's oracle against the direct kernel's.
