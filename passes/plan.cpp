@@ -91,43 +91,6 @@ const Placement &Planner::require_place(const Value *v) {
   return *place(v);
 }
 
-// Whether a value can be written into memory that another value's placement says.
-bool Planner::can_be_hosted(const Value *v) {
-  const Node *producer = v->producer();
-  return producer && !producer->is(Op::constant) && !moves_only(*producer) && !has_branches(*producer) &&
-         !hosts_.count(numbers_.of(v)) && bits(v->type().dtype()) >= 8 && !producer->is(Op::concat);
-}
-
-void Planner::host_concatenations() {
-  if (!options_.views) return;
-  for (Node *node : nodes_) {
-    if (!node->is(Op::concat) || bits(node->result()->type().dtype()) < 8) continue;
-    Dim start = 0;
-    const size_t axis = static_cast<size_t>(node->integer("axis"));
-    bool any = false;
-    for (size_t i = 0; i < node->operand_count(); ++i) {
-      const Value *v = node->operand(i);
-      if (can_be_hosted(v) && v->region() == node->region() &&
-          v->type().layout() == node->result()->type().layout() && known_at(node->result()->type(), v)) {
-        hosts_[numbers_.of(v)] = {Host::Kind::part, node->result(), axis, start};
-        any = true;
-      }
-      start = start + v->type().shape()[axis];
-    }
-    if (any) in_place_concats_.insert(numbers_.of(node));
-  }
-}
-
-// The place of a concatenation's result, made when its first part is computed.
-const Placement &Planner::host_place(const Value *whole) {
-  if (!place(whole)) {
-    std::optional<Reach> border = borders_[static_cast<size_t>(numbers_.of(whole))];
-    settle_new(whole, BufferPlan::Space::arena, -1, border);
-    if (border) add_fill(whole);
-  }
-  return *place(whole);
-}
-
 void Planner::add_fill(const Value *v) {
   Step step;
   step.kind = Step::Kind::fill;

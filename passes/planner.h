@@ -2,6 +2,7 @@
 //
 //   plan.cpp           the order of decisions; where the values of each node go
 //   plan_analysis.cpp  what is known before: kernels, last uses, borders
+//   plan_hosts.cpp     parts that are computed inside of concatenations
 //   plan_control.cpp   branches and loops
 //   plan_symbols.cpp   run-time symbols: who defines them, what their bounds make of sizes
 //   plan_schedule.cpp  what comes last: schedules, packed formats, memory of stages
@@ -76,9 +77,6 @@ private:
                   const std::optional<Reach> &border = {});
   void place_arguments();
   const Placement &require_place(const graph::Value *v);
-  bool can_be_hosted(const graph::Value *v);
-  void host_concatenations();
-  const Placement &host_place(const graph::Value *whole);
   void add_fill(const graph::Value *v);
   void add_copy(const graph::Value *v, Placement to, const Placement *from = nullptr);
   void add_check(const graph::Value *v);
@@ -93,6 +91,12 @@ private:
   bool reads_elsewhere(const ops::Lowered &lowered, const graph::Node &node, int32_t buffer, size_t but);
   bool dies_at(int32_t buffer, int32_t now) const;
   void place_results();
+
+  // plan_hosts.cpp
+  bool can_be_hosted(const graph::Value *v);
+  void host_concatenations();
+  void copy_early_parts();
+  const Placement &host_place(const graph::Value *whole);
 
   // plan_control.cpp
   void host_results();

@@ -1,0 +1,111 @@
+// Which operands of concatenations are computed where the result wants them.
+//
+// That saves a copy, and memory when the parts are computed one after the other: at the concatenation, parts and
+// whole would live both. But the whole lives from its first part on. A network that puts aside what it joins much
+// later (the skips of a U-net) would keep the room of all parts for so long. So parts that come early are copied
+// after all, as long as the whole network needs more memory than it would with all parts copied.
+#include "planner.h"
+
+#include "lifetimes.h"
+
+#include <algorithm>
+
+namespace cameo::passes {
+
+using graph::Dim;
+using graph::Node;
+using graph::Op;
+using graph::Value;
+
+// Whether a value can be written into memory that another value's placement says.
+bool Planner::can_be_hosted(const Value *v) {
+  const Node *producer = v->producer();
+  return producer && !producer->is(Op::constant) && !moves_only(*producer) && !has_branches(*producer) &&
+         !hosts_.count(numbers_.of(v)) && bits(v->type().dtype()) >= 8 && !producer->is(Op::concat);
+}
+
+void Planner::host_concatenations() {
+  if (!options_.views) return;
+  for (Node *node : nodes_) {
+    if (!node->is(Op::concat) || bits(node->result()->type().dtype()) < 8) continue;
+    Dim start = 0;
+    const size_t axis = static_cast<size_t>(node->integer("axis"));
+    bool any = false;
+    for (size_t i = 0; i < node->operand_count(); ++i) {
+      const Value *v = node->operand(i);
+      if (can_be_hosted(v) && v->region() == node->region() &&
+          v->type().layout() == node->result()->type().layout() && known_at(node->result()->type(), v)) {
+        hosts_[numbers_.of(v)] = {Host::Kind::part, node->result(), axis, start};
+        any = true;
+      }
+      start = start + v->type().shape()[axis];
+    }
+    if (any) in_place_concats_.insert(numbers_.of(node));
+  }
+  copy_early_parts();
+}
+
+void Planner::copy_early_parts() {
+  const std::vector<Node *> order = body()->node_list();
+  std::map<const Node *, size_t> position; // looked up, never iterated
+  for (size_t i = 0; i < order.size(); ++i) position[order[i]] = i;
+  Hosts hosts;
+  for (const auto &[number, host] : hosts_)
+    if (host.whole->region() == body()) hosts.emplace(numbers_.value(number), host.whole);
+  if (hosts.empty()) return;
+  const int64_t enough = live_peak(*body(), order, {}).bytes;
+  Peak peak = live_peak(*body(), order, hosts);
+  while (peak.bytes > enough) {
+    // The concatenation whose parts up to the peak hold least of the room that they keep.
+    std::vector<const Value *> best;
+    double best_gain = 0;
+    for (const Node *node : order) {
+      if (!in_place_concats_.count(numbers_.of(node)) || position[node] <= peak.at) continue;
+      std::vector<const Value *> early;
+      int64_t copied = 0;
+      for (const Value *v : node->operands()) {
+        auto host = hosts.find(v);
+        if (host == hosts.end() || host->second != node->result() || position[v->producer()] > peak.at ||
+            std::find(early.begin(), early.end(), v) != early.end())
+          continue;
+        early.push_back(v);
+        copied += bytes_of(*v);
+      }
+      if (early.empty()) continue;
+      const double gain = double(bytes_of(*node->result()) - copied) / double(std::max<int64_t>(copied, 1));
+      if (gain > best_gain) {
+        best_gain = gain;
+        best = early;
+      }
+    }
+    if (best.empty()) return;
+    Hosts fewer = hosts;
+    for (const Value *v : best) fewer.erase(v);
+    const Peak lower = live_peak(*body(), order, fewer);
+    if (lower.bytes > peak.bytes || (lower.bytes == peak.bytes && lower.at == peak.at)) return;
+    for (const Value *v : best) hosts_.erase(numbers_.of(v));
+    hosts = std::move(fewer);
+    peak = lower;
+  }
+  for (Node *node : order) {
+    if (!node->is(Op::concat)) continue;
+    const std::vector<Value *> operands = node->operands();
+    const bool any = std::any_of(operands.begin(), operands.end(), [&](const Value *v) {
+      auto host = hosts.find(v);
+      return host != hosts.end() && host->second == node->result();
+    });
+    if (!any) in_place_concats_.erase(numbers_.of(node));
+  }
+}
+
+// The place of a concatenation's result, made when its first part is computed.
+const Placement &Planner::host_place(const Value *whole) {
+  if (!place(whole)) {
+    std::optional<Reach> border = borders_[static_cast<size_t>(numbers_.of(whole))];
+    settle_new(whole, BufferPlan::Space::arena, -1, border);
+    if (border) add_fill(whole);
+  }
+  return *place(whole);
+}
+
+} // namespace cameo::passes

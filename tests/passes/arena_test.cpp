@@ -1,0 +1,81 @@
+// The arena of whole plans against what must live at once: early parts of concatenations, wide borders, scratch memory.
+#include "cameo/ir/print.h"
+#include "cameo/passes/pass_manager.h"
+#include "cameo/passes/plan.h"
+
+#include <gtest/gtest.h>
+
+using namespace cameo;
+using namespace cameo::passes;
+
+namespace {
+
+struct Planned {
+  graph::Graph graph;
+  Plan plan;
+  int64_t arena() const { return plan.arena_bytes.value(); }
+};
+
+Planned plan_of(const std::string &text, const PlanOptions &options = {}) {
+  Planned out;
+  auto parsed = graph::parse(text, "net");
+  EXPECT_TRUE(parsed.ok()) << to_string(parsed.errors()[0]);
+  if (!parsed.ok()) return out;
+  out.graph = std::move(*parsed);
+  EXPECT_TRUE(run_pipeline(out.graph).ok());
+  loop::Target target;
+  target.name = "x86-64-v3";
+  target.vector_bits = 256;
+  target.vector_registers = 16;
+  target.fma = true;
+  auto made = make_plan(out.graph, target, options);
+  EXPECT_TRUE(made.ok()) << to_string(made.errors()[0]);
+  if (made.ok()) out.plan = std::move(*made);
+  EXPECT_TRUE(verify(out.plan, out.graph).empty());
+  return out;
+}
+
+// A line of the graph's text: stride 1, the same padding and dilation on all sides.
+std::string conv(const std::string &result, const std::string &x, const std::string &w, const std::string &type,
+                 int pad, int dilation = 1) {
+  auto times = [](int n, int value) {
+    std::string list = std::to_string(value);
+    for (int i = 1; i < n; ++i) list += ", " + std::to_string(value);
+    return "[" + list + "]";
+  };
+  return "    %" + result + " = conv %" + x + ", %" + w + " {dilations = " + times(2, dilation) +
+         ", group = 1, pads = " + times(4, pad) + ", strides = [1, 1]} : " + type + "\n";
+}
+
+std::string net(const std::string &arguments, const std::string &nodes) {
+  return "graph @net stage canonical {\n  main(%x: " + arguments + ") {\n" + nodes + "    yield %y as \"y\"\n  }\n}\n";
+}
+
+constexpr int64_t kImage = 64 * 64 * 4; // bytes of a channel
+
+} // namespace
+
+// A channel that is put aside for a concatenation of 33 must not keep the room of all from then on.
+TEST(Arena, EarlyPartsAreCopied) {
+  const std::string wide = "f32[1, 64, 64, 64]", part = "f32[1, 32, 64, 64]", one = "f32[1, 1, 64, 64]";
+  const Planned p = plan_of(net("f32[1, 1, 64, 64], %a: f32[1, 1, 1, 1], %b: f32[64, 1, 1, 1], %c: f32[64, 64, 1, 1], "
+                                "%d: f32[32, 64, 1, 1], %e: f32[1, 33, 1, 1]",
+                                conv("early", "x", "a", one, 0) + conv("u", "early", "b", wide, 0) +
+                                    conv("v", "u", "c", wide, 0) + conv("late", "v", "d", part, 0) +
+                                    "    %all = concat %early, %late {axis = 1} : f32[1, 33, 64, 64]\n" +
+                                    conv("y", "all", "e", one, 0)));
+  // Two wide images and the part, not the room of 33 channels; x may have a copy of its own.
+  EXPECT_LE(p.arena(), (64 + 64 + 2) * kImage + 4096);
+}
+
+// Parts that are computed just before are written in place: three images live, not four.
+TEST(Arena, LatePartsAreNotCopied) {
+  const std::string part = "f32[1, 32, 64, 64]";
+  const Planned p = plan_of(net("f32[1, 32, 64, 64], %a: f32[32, 32, 1, 1], %b: f32[32, 32, 1, 1], "
+                                "%e: f32[1, 64, 1, 1]",
+                                conv("u", "x", "a", part, 0) + conv("v", "x", "b", part, 0) +
+                                    "    %all = concat %u, %v {axis = 1} : f32[1, 64, 64, 64]\n" +
+                                    conv("y", "all", "e", "f32[1, 1, 64, 64]", 0)));
+  EXPECT_LE(p.arena(), 3 * 32 * kImage + 4096);
+  for (const Step &step : p.plan.steps) EXPECT_NE(step.kind, Step::Kind::copy);
+}
