@@ -134,7 +134,9 @@ void Planner::find_borders() {
       }
     }
   }
-  // A border pays while it is small beside the tensor, and needs strides that are constant.
+  // A border pays while it is small, by itself or beside the tensor, and needs strides that are constant.
+  constexpr double kLargest = 1.75;
+  constexpr double kSmall = 64 << 10; // bytes
   for (int32_t n = 0; n < numbers_.value_count(); ++n) {
     std::optional<Reach> &border = borders_[static_cast<size_t>(n)];
     if (!border) continue;
@@ -158,7 +160,8 @@ void Planner::find_borders() {
       else
         constant = constant && !seen;
     }
-    if (!constant || outer > 4 * inner) border.reset();
+    const double more = (outer - inner) * bits(type.dtype()) / 8;
+    if (!constant || outer > 4 * inner || (more > kSmall && outer > kLargest * inner)) border.reset();
   }
 }
 

@@ -79,3 +79,15 @@ TEST(Arena, LatePartsAreNotCopied) {
   EXPECT_LE(p.arena(), 3 * 32 * kImage + 4096);
   for (const Step &step : p.plan.steps) EXPECT_NE(step.kind, Step::Kind::copy);
 }
+
+// The border of a 3x3 window is small beside an image of 64 x 64; that of one dilated by 24 is two times the image.
+TEST(Arena, WideBordersAreNotMade) {
+  const std::string part = "f32[1, 32, 64, 64]";
+  auto arena = [&](int dilation) {
+    return plan_of(net("f32[1, 32, 64, 64], %a: f32[32, 32, 1, 1], %b: f32[32, 32, 3, 3]",
+                       conv("u", "x", "a", part, 0) + conv("y", "u", "b", part, dilation, dilation)))
+        .arena();
+  };
+  EXPECT_GT(arena(1), 2 * 32 * kImage); // it has one
+  EXPECT_LE(arena(24), arena(1));
+}
