@@ -43,6 +43,7 @@ constexpr Pass kPipeline[] = {
     {"fuse", fuse, Stage::fused, "collect nodes into groups of one kernel each"},
     {"choose_layouts", choose_layouts, Stage::laid_out, "put the channels of images last in memory"},
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+    {"order_nodes", order_nodes, std::nullopt, "order nodes so that less memory lives at once"},
 };
 
 } // namespace

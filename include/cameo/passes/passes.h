@@ -18,6 +18,7 @@ Result<bool> fold_constants(graph::Graph &graph, const PassOptions &options);
 Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
 Result<bool> integer_arithmetic(graph::Graph &graph, const PassOptions &options);
 Result<bool> move_quantized(graph::Graph &graph, const PassOptions &options);
+Result<bool> order_nodes(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_activation(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_attention(graph::Graph &graph, const PassOptions &options);
 Result<bool> recover_normalization(graph::Graph &graph, const PassOptions &options);
