@@ -164,28 +164,48 @@ void import_mean_variance_normalization(NodeImport &n) {
   n.result(n.map(Fn::div, {n.map(Fn::sub, {x, mean}), divisor}));
 }
 
-// x / (bias + alpha / size * sum of x^2 over a window of channels) ^ beta; the padded average is sum / size.
+// Sum of x^2 over a window of channels, of which `low` come before. Few channels: a sum of slices, which are views in any
+// layout of the padded tensor, so that it is one pass over memory. Many: a pool over the channels as rows.
+Value *sum_of_squares(NodeImport &n, Value *x, int64_t size, int64_t low) {
+  constexpr int64_t kFew = 15;
+  const Shape &s = x->type().shape();
+  if (size <= kFew) {
+    std::vector<Dim> before(s.size(), 0), after(s.size(), 0);
+    before[1] = low;
+    after[1] = size - 1 - low;
+    Value *padded = n.make(Op::pad, {x, n.scalar(x->type().dtype(), 0)},
+                           {{"mode", std::string("constant")}, {"low", before}, {"high", after}});
+    Value *sum = nullptr;
+    for (int64_t i = 0; i < size; ++i) {
+      Value *channels = n.slice(padded, 1, i, s[1]), *square = n.map(Fn::mul, {channels, channels});
+      sum = sum ? n.map(Fn::add, {sum, square}) : square;
+    }
+    return sum;
+  }
+  Dim rest = 1;
+  for (size_t i = 2; i < s.size(); ++i) rest *= s[i];
+  Value *squares = n.reshape(n.map(Fn::mul, {x, x}), {s[0], 1, s[1], rest});
+  Value *mean = n.make(Op::pool, {squares}, // the padded average is sum / size
+                       with_compute({{"fn", std::string("average")},
+                                     {"kernel", std::vector<int64_t>{size, 1}},
+                                     {"strides", std::vector<int64_t>{1, 1}},
+                                     {"dilations", std::vector<int64_t>{1, 1}},
+                                     {"pads", std::vector<Dim>{low, 0, size - 1 - low, 0}},
+                                     {"count_include_pad", true}},
+                                    x->type().dtype()));
+  return n.map(Fn::mul, {n.reshape(mean, s), n.scalar(x->type().dtype(), double(size))});
+}
+
+// x / (bias + alpha / size * sum of x^2 over a window of channels) ^ beta
 void import_lrn(NodeImport &n) {
   Value *x = n.input(0);
   if (!has_channels(n, x, 2)) return;
   const int64_t size = n.integer("size");
   if (size < 1 || size > 1 << 20) return void(n.fail("size is " + std::to_string(size)));
-  const Shape &s = x->type().shape();
-  Dim rest = 1;
-  for (size_t i = 2; i < s.size(); ++i) rest *= s[i];
-  Value *squares = n.reshape(n.map(Fn::mul, {x, x}), {s[0], 1, s[1], rest});
-  const Dim low = (size - 1) / 2, high = size / 2;
-  Value *mean = n.make(Op::pool, {squares},
-                       with_compute({{"fn", std::string("average")},
-                                     {"kernel", std::vector<int64_t>{size, 1}},
-                                     {"strides", std::vector<int64_t>{1, 1}},
-                                     {"dilations", std::vector<int64_t>{1, 1}},
-                                     {"pads", std::vector<Dim>{low, 0, high, 0}},
-                                     {"count_include_pad", true}},
-                                    x->type().dtype()));
+  Value *sum = sum_of_squares(n, x, size, (size - 1) / 2);
   if (n.failed()) return;
   const DType dtype = x->type().dtype();
-  Value *base = n.map(Fn::add, {n.map(Fn::mul, {n.reshape(mean, s), n.scalar(dtype, n.real("alpha"))}),
+  Value *base = n.map(Fn::add, {n.map(Fn::mul, {sum, n.scalar(dtype, n.real("alpha") / double(size))}),
                                 n.scalar(dtype, n.real("bias"))});
   n.result(n.map(Fn::div, {x, n.map(Fn::pow, {base, n.scalar(dtype, n.real("beta"))})}));
 }

@@ -79,7 +79,7 @@ def batch_norm(s):
 
 
 def lrn(s):
-    s.results = [s.node("LRN", [s.input(s.values(image(s)))], size=s.pick([1, 3, 5]), alpha=0.1, beta=0.75, bias=s.pick([1.0, 2.0]))]
+    s.results = [s.node("LRN", [s.input(s.values(image(s)))], size=s.pick([1, 3, 5, 17]), alpha=0.1, beta=0.75, bias=s.pick([1.0, 2.0]))]
 
 
 def lp_norm(s):

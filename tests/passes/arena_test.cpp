@@ -91,3 +91,18 @@ TEST(Arena, WideBordersAreNotMade) {
   EXPECT_GT(arena(1), 2 * 32 * kImage); // it has one
   EXPECT_LE(arena(24), arena(1));
 }
+
+// A sum over a window of channels: the padded tensor and the sum, no copies in another order.
+TEST(Arena, WindowsOfChannelsAreViews) {
+  const std::string part = "f32[1, 32, 64, 64]";
+  const Planned p = plan_of(net("f32[1, 32, 64, 64], %a: f32[32, 32, 1, 1], %b: f32[32, 32, 1, 1]",
+                                conv("u", "x", "a", part, 0) +
+                                    "    %zero = constant f32[] [0.0]\n"
+                                    "    %p = pad %u, %zero {high = [0, 1, 0, 0], low = [0, 0, 0, 0], mode = constant} : "
+                                    "f32[1, 33, 64, 64]\n"
+                                    "    %c = slice %p {axes = [1], starts = [0], steps = [1]} : f32[1, 32, 64, 64]\n"
+                                    "    %d = slice %p {axes = [1], starts = [1], steps = [1]} : f32[1, 32, 64, 64]\n"
+                                    "    %s = add %c, %d : f32[1, 32, 64, 64]\n" +
+                                    conv("y", "s", "b", part, 0)));
+  EXPECT_LE(p.arena(), (32 + 33) * kImage + 4096);
+}
