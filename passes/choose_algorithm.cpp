@@ -45,7 +45,9 @@ std::string choose_algorithm(const Node &node, const loop::Target &target, const
   const Node *conv = conv_of(node);
   if (known.size() == 1 || !conv || options.winograd == Winograd::off || options.plain_schedules) return known.front();
   const graph::Shape &x = conv->operand(0)->type().shape(), &y = conv->result()->type().shape();
-  const double images = double(y[0].value()), in = double(x[1].value()), out = double(y[1].value());
+  // Of any number of images, each comes after the other.
+  const double images = y[0].is_constant() ? double(y[0].value()) : 1, in = double(x[1].value()),
+               out = double(y[1].value());
   const double height = double(y[2].value()), width = double(y[3].value());
   const double lanes = target.lanes(32);
   auto memory = [&](double points) { return points * in * out * 4 / kMemoryBytesPerCycle; };

@@ -62,7 +62,9 @@ bool winograd_applies(const graph::Node &conv, const Value &weights) {
   for (const Value *v : {x, y, &weights, static_cast<const Value *>(conv.operand(2))})
     if (v && v->type().dtype() != DType::f32) return false;
   if (conv.has_attribute("compute") && conv.dtype("compute") != DType::f32) return false;
-  if (x->type().rank() != 4 || !x->type().static_shape() || !y->type().static_shape()) return false;
+  if (x->type().rank() != 4) return false;
+  for (int d = 1; d < 4; ++d) // how many images there are may be a symbol
+    if (!x->type().dim(d).is_constant() || !y->type().dim(d).is_constant()) return false;
   if (conv.integer("group") != 1) return false;
   const graph::Shape &w = weights.type().shape();
   if (!w[2].is(3) || !w[3].is(3)) return false;
@@ -77,7 +79,12 @@ bool winograd_applies(const graph::Node &conv, const Value &weights) {
 
 Problem lower_winograd(Lowering &l, const graph::Node &node, int64_t m) {
   const Value *x = node.operand(0), *w = node.operand(1), *bias = node.operand(2), *y = node.result();
-  const std::vector<int64_t> xs = *x->type().static_shape(), ys = *y->type().static_shape();
+  std::vector<int64_t> xs(4), ys(4); // of images, whose number is a symbol or known
+  for (int d = 1; d < 4; ++d) {
+    xs[size_t(d)] = x->type().dim(d).value();
+    ys[size_t(d)] = y->type().dim(d).value();
+  }
+  const loop::Extent images = l.extent(y->type().dim(0));
   const Window window = Window::of(node);
   const int64_t n = m + 2, th = (ys[2] + m - 1) / m, tw = (ys[3] + m - 1) / m, top = window.low[0].value(), left = window.low[1].value();
   const bool inside = top == 0 && left == 0 && m * th + 2 <= xs[2] && m * tw + 2 <= xs[3];
@@ -85,8 +92,8 @@ Problem lower_winograd(Lowering &l, const graph::Node &node, int64_t m) {
   loop::Kernel &k = l.kernel();
   auto tiles = [&](const char *first, int64_t a, const char *second, int64_t b, const char *channel, int64_t channels) {
     Space space;
-    for (const auto &[name, extent] : std::initializer_list<std::pair<const char *, int64_t>>{
-             {first, a}, {second, b}, {"n", ys[0]}, {"ty", th}, {"tx", tw}, {channel, channels}})
+    for (const auto &[name, extent] : std::initializer_list<std::pair<const char *, loop::Extent>>{
+             {first, a}, {second, b}, {"n", images}, {"ty", th}, {"tx", tw}, {channel, channels}})
       space.axes.push_back({name, extent, AxisKind::parallel});
     return space;
   };

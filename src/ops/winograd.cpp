@@ -101,9 +101,10 @@ struct Blocking {
 // Least traffic between the second-level cache and what is behind it. Filters are read once per block of rows; transformed
 // inputs and products are written and read, which costs half when a block of them stays in that cache. Each task has a block in
 // memory: together they get a tenth of what the layer reads and writes, or twice the cache,
-// half of it where memory is scarce. There are two tasks at least.
+// half of it where memory is scarce. There are two tasks at least. Chunks of channels keep all tiles: their memory has no fixed
+// size where the number of images is a symbol.
 Blocking choose_blocking(int64_t images, int64_t th, int64_t tw, int64_t m, int64_t in, int64_t out, int64_t panel,
-                         const Target &target, bool scarce) {
+                         bool by_chunks, const Target &target, bool scarce) {
   const double tiles = double(images * th * tw), points = double((m + 2) * (m + 2));
   const double filters = points * double(in * out), inputs = tiles * points * double(in), products = tiles * points * double(out);
   const double cache = double(target.l2_bytes) / 4 / 2; // elements
@@ -124,7 +125,7 @@ Blocking choose_blocking(int64_t images, int64_t th, int64_t tw, int64_t m, int6
     least = cost;
     best = {rows, 0, std::max(shared_by, 2)};
   }
-  for (int64_t chunk = panel; chunk < out; chunk += panel) {
+  for (int64_t chunk = panel; by_chunks && chunk < out; chunk += panel) {
     const double chunks = std::ceil(double(out) / double(chunk)), part = products / chunks;
     const int32_t shared_by = tasks(inputs, part, static_cast<int64_t>(chunks));
     if (shared_by < 2) continue;
@@ -146,12 +147,15 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   const Stage &sums = k.stages[products];
   auto extent = [&](std::string_view name) {
     const int32_t a = axis_of(sums, name);
-    return a < 0 ? int64_t{1} : sums.axes[a].extent.value;
+    return a < 0 ? int64_t{1} : sums.axes[a].extent.is_constant() ? sums.axes[a].extent.value : 1;
   };
+  const int32_t image_axis = axis_of(sums, "n");
+  const bool any_number =
+      image_axis >= 0 && !sums.axes[image_axis].extent.is_constant(); // of images, one after the other
   const int64_t n = extent("i"), images = extent("n"), th = extent("ty"), tw = extent("tx"), out = extent("o"), in = extent("c");
   const int32_t lanes = target.lanes(32);
   const int64_t vectors = out >= 2 * lanes ? 2 : 1, panel = vectors * lanes;
-  const Blocking blocking = choose_blocking(images, th, tw, n - 2, in, out, panel, target, scarce);
+  const Blocking blocking = choose_blocking(images, th, tw, n - 2, in, out, panel, !any_number, target, scarce);
   const bool large = images * th * tw * n * n * in * out > int64_t{1} << 20;
   const int32_t tasks = large ? blocking.tasks : 0;
 
@@ -176,6 +180,7 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   if (by_rows) {
     if (images > 1) add(last, "n", 1, false, tasks);
     add(last, "ty", blocking.rows, true, images > 1 ? 0 : tasks);
+    if (any_number) add(last, "n", 1);
   } else {
     add(last, "o", blocking.chunk, false, tasks);
     if (images > 1) add(last, "n", 1);
@@ -195,7 +200,7 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   add(products, "i", 1);
   add(products, "j", 1);
   add(products, "o", panel);
-  if (images > 1) add(products, "n", 1);
+  if (images > 1 || any_number) add(products, "n", 1);
   add(products, "ty", tile_rows, true);
   add(products, "tx", tile_columns, true);
   add(products, "c", in % 4 == 0 ? 4 : 1);
@@ -210,6 +215,7 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   }
   if (by_rows) {
     place(v, Place::local, last, block);
+    if (any_number) add(v, "n", 1);
     add(v, "ty", 1);
   } else {
     if (images > 1) add(v, "n", 1, false, tasks);

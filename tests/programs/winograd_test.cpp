@@ -8,6 +8,7 @@ namespace {
 
 struct Shape {
   int64_t n, c, h, w, m, top, left, bottom, right;
+  bool symbolic = false; ///< the number of images
 };
 
 // conv with bias, then an epilogue of a residual sum, a slope per channel and a clip, in one group. NHWC inside.
@@ -17,6 +18,11 @@ graph::Graph fused_conv(const Shape &s, bool residual_dies) {
   graph::Region *body = g.main().body;
   const graph::Layout nhwc = graph::Layout::channels_last(4);
   auto type = [](std::vector<int64_t> dims) { return graph::Type::tensor(DType::f32, {dims.begin(), dims.end()}); };
+  auto images = [&](std::vector<int64_t> dims) {
+    graph::Shape shape(dims.begin(), dims.end());
+    if (s.symbolic) shape[0] = graph::Dim::symbol("batch");
+    return graph::Type::tensor(DType::f32, std::move(shape));
+  };
   auto constant = [&](std::vector<int64_t> dims, uint32_t seed, double scale) {
     int64_t count = 1;
     for (int64_t d : dims) count *= d;
@@ -26,9 +32,9 @@ graph::Graph fused_conv(const Shape &s, bool residual_dies) {
   auto inside = [&](graph::Value *v) {
     return g.create(graph::InsertPoint::end(body), graph::Op::relayout, {v}, {}, {v->type().with_layout(nhwc)})->result();
   };
-  graph::Value *x = inside(g.add_argument(body, type({s.n, s.c, s.h, s.w}), "x"));
-  graph::Value *r = inside(g.add_argument(body, type({s.n, s.m, oh, ow}), "r"));
-  const graph::Type result = type({s.n, s.m, oh, ow}).with_layout(nhwc);
+  graph::Value *x = inside(g.add_argument(body, images({s.n, s.c, s.h, s.w}), "x"));
+  graph::Value *r = inside(g.add_argument(body, images({s.n, s.m, oh, ow}), "r"));
+  const graph::Type result = images({s.n, s.m, oh, ow}).with_layout(nhwc);
   auto pointwise = [&](graph::Fn fn, std::vector<graph::Value *> operands) {
     return g.create(graph::InsertPoint::end(body), graph::Op::elementwise, operands, {{"fn", fn}}, {result})->result();
   };
@@ -63,7 +69,8 @@ void check(const Shape &s, const std::string &algorithm, Winograd most) {
     const std::vector<Values> inputs{some(s.n * s.c * s.h * s.w, 1), some(s.n * s.m * oh * ow, 5)};
     ProgramOptions direct;
     direct.plan.winograd = Winograd::off;
-    const RunResult want = run_graph(g, inputs, direct);
+    const std::vector<int64_t> symbols(s.symbolic ? 1 : 0, s.n);
+    const RunResult want = run_graph(g, inputs, direct, symbols);
     for (const bool in_place : {true, false})
       for (const bool halos : {true, false})
         for (const bool packed : {true, false}) {
@@ -75,7 +82,7 @@ void check(const Shape &s, const std::string &algorithm, Winograd most) {
           const Result<Plan> plan = make_plan(g, (*targets)[0], options.plan);
           ASSERT_TRUE(plan.ok());
           EXPECT_TRUE(std::any_of(plan->steps.begin(), plan->steps.end(), [&](const Step &step) { return step.algorithm == algorithm; }));
-          const RunResult got = run_graph(g, inputs, options);
+          const RunResult got = run_graph(g, inputs, options, symbols);
           ASSERT_EQ(got.outputs.size(), want.outputs.size());
           for (size_t i = 0; i < want.outputs.size(); ++i) expect_near(got.outputs[i], want.outputs[i], 1e-4, "output");
         }
@@ -90,5 +97,9 @@ TEST(WinogradProgram, SmallTiles) { check({1, 40, 15, 17, 70, 1, 1, 1, 1}, "wino
 TEST(WinogradProgram, OtherPadding) { check({1, 32, 18, 20, 48, 0, 2, 1, 0}, "winograd4", Winograd::automatic); }
 TEST(WinogradProgram, WithoutPadding) { check({1, 32, 18, 22, 32, 0, 0, 0, 0}, "winograd4", Winograd::automatic); }
 TEST(WinogradProgram, Images) { check({3, 32, 13, 12, 64, 1, 1, 1, 1}, "winograd4", Winograd::automatic); }
+TEST(WinogradProgram, AnyNumberOfImages) {
+  for (const int64_t n : {0, 1, 3}) check({n, 32, 13, 12, 64, 1, 1, 1, 1, true}, "winograd4", Winograd::automatic);
+  check({2, 40, 28, 17, 70, 1, 1, 1, 1, true}, "winograd2", Winograd::f2);
+}
 
 } // namespace cameo::passes
