@@ -541,17 +541,22 @@ Value Lowerer::read_inlined(const Expr &e, Context &context) {
     point.lanes = context.point.lanes;
   }
   if (point.lanes == 1) point.active = {};
+  if (!context.inlined) context.inlined = std::make_shared<Inlined>();
+  Key key{e.source, e.component, point.vector_axis, point.lanes, point.active.id};
+  for (const Affine &index : point.index) append_key(key, index);
   Value v;
-  if (stage.is_reduction()) { // unrolled completely
+  if (const auto known = context.inlined->find(key); known != context.inlined->end()) {
+    v = known->second;
+  } else if (stage.is_reduction()) { // unrolled completely
     std::vector<Value> carried;
-    Context initial{e.source, point};
+    Context initial{e.source, point, nullptr, {}, context.inlined};
     for (ExprId i : stage.init) carried.push_back(eval(i, initial));
     std::vector<int64_t> k(stage.axes.size() - stage.outer_rank(), 0);
     const size_t outer = point.index.size();
     for (bool more = true; more;) {
       Point at = point;
       for (int64_t i : k) at.index.emplace_back(i);
-      Context body{e.source, at, &carried};
+      Context body{e.source, at, &carried, {}, context.inlined};
       std::vector<Value> next;
       for (ExprId n : stage.next) next.push_back(eval(n, body));
       carried = std::move(next);
@@ -565,9 +570,10 @@ Value Lowerer::read_inlined(const Expr &e, Context &context) {
     }
     v = carried[e.component];
   } else {
-    Context body{e.source, point};
+    Context body{e.source, point, nullptr, {}, context.inlined};
     v = eval(stage.next[e.component], body);
   }
+  context.inlined->emplace(std::move(key), v);
   if (!inside.valid()) return v;
   return apply_op(Opcode::select, {inside, v, constant(e.type, e.real, e.integer, 1)}, e.type);
 }

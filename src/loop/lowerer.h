@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 
 namespace cameo::loop {
 
@@ -93,11 +94,15 @@ private:
     Value extra; ///< i64 vector, when the coordinate has no constant step
   };
   using Memo = std::map<ExprId, Value>;
+  using Inlined = std::map<std::vector<int64_t>, Value>; ///< by stage, component and point
   struct Context {
     int32_t stage;
     const Point &point;
     const std::vector<Value> *carried = nullptr;
     Memo memo{};
+    /// Stages computed where they are read, each once per point: what reads a stage twice, which reads another twice, would
+    /// otherwise be exponential work.
+    std::shared_ptr<Inlined> inlined = nullptr;
   };
   Value eval(ExprId id, Context &context);
   Value eval_new(const Expr &e, Context &context);

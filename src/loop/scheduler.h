@@ -18,6 +18,8 @@
 #include <cmath>
 #include <limits>
 #include <functional>
+#include <map>
+#include <set>
 
 namespace cameo::loop {
 
@@ -44,6 +46,7 @@ public:
     for (const KernelBuffer &buffer : k_.buffers)
       if (bits(buffer.dtype) < 8) return std::move(plan_);
     for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
+    find_sums();
     if (blocks()) return std::move(plan_);
     inline_cheap_stages();
     std::vector<bool> done(k_.stages.size(), false);
@@ -84,9 +87,16 @@ private:
   // Whether the value of the expression comes from a buffer or a stage.
   bool reads_memory(ExprId id) const {
     if (id < 0) return false;
-    const Expr &e = k_.exprs[id];
-    return e.kind == Expr::Kind::buffer || e.kind == Expr::Kind::stage ||
-           std::any_of(e.args.begin(), e.args.end(), [&](ExprId a) { return reads_memory(a); });
+    std::set<ExprId> seen;
+    for (std::vector<ExprId> stack{id}; !stack.empty();) {
+      const ExprId at = stack.back();
+      stack.pop_back();
+      if (!seen.insert(at).second) continue;
+      const Expr &e = k_.exprs[at];
+      if (e.kind == Expr::Kind::buffer || e.kind == Expr::Kind::stage) return true;
+      stack.insert(stack.end(), e.args.begin(), e.args.end());
+    }
+    return false;
   }
 
   // A stage that is no reduction and is read at one point per reader's point, or costs little, needs no memory.
@@ -127,10 +137,13 @@ private:
     for (const Index &i : indices)
       if (i.indirect >= 0) {
         bool depends = false;
+        std::set<ExprId> seen;
         std::vector<ExprId> stack{i.indirect};
         while (!stack.empty()) {
-          const Expr &e = k_.exprs[stack.back()];
+          const ExprId id = stack.back();
           stack.pop_back();
+          if (!seen.insert(id).second) continue;
+          const Expr &e = k_.exprs[id];
           depends |= e.kind == Expr::Kind::axis && e.integer == axis;
           for (const Index &j : e.indices) {
             for (const auto &entry : j.axes) depends |= entry.first == axis;
@@ -169,6 +182,11 @@ private:
 
   // Whether every read of the stage and of the stages inlined into it allows lanes along `axis`.
   bool allows_vector(int32_t s, int32_t axis) const {
+    std::set<std::pair<int32_t, int32_t>> asked;
+    return allows_vector(s, axis, asked);
+  }
+  bool allows_vector(int32_t s, int32_t axis, std::set<std::pair<int32_t, int32_t>> &asked) const {
+    if (!asked.emplace(s, axis).second) return true;
     bool good = true;
     for_each_expr(s, [&](const Expr &e) {
       if (e.kind == Expr::Kind::pick && e.integer == axis) good = false;
@@ -182,7 +200,7 @@ private:
             inner = static_cast<int32_t>(d);
           }
       }
-      if (good && inner >= 0) good = allows_vector(e.source, inner);
+      if (good && inner >= 0) good = allows_vector(e.source, inner, asked);
     });
     return good;
   }
@@ -236,13 +254,20 @@ private:
     return e.rule == OutOfRange::never;
   }
 
-  // Whether the stage reads a reduction, directly or through stages that are computed where they are read.
-  bool reads_reduction(int32_t s) const {
-    bool found = stage(s).is_reduction();
-    for_each_expr(s, [&](const Expr &e) {
-      found = found || (e.kind == Expr::Kind::stage && e.source != s && reads_reduction(e.source));
-    });
-    return found;
+  // Whether the stage reads a reduction, directly or through other stages.
+  bool reads_reduction(int32_t s) const { return behind_sum_[static_cast<size_t>(s)]; }
+
+  void find_sums() {
+    for (int32_t s = 0; s < count(); ++s) behind_sum_.push_back(stage(s).is_reduction());
+    std::vector<int32_t> found;
+    for (int32_t s = 0; s < count(); ++s)
+      if (reads_reduction(s)) found.push_back(s);
+    for (size_t at = 0; at < found.size(); ++at)
+      for (int32_t r : readers_[static_cast<size_t>(found[at])])
+        if (!reads_reduction(r)) {
+          behind_sum_[static_cast<size_t>(r)] = true;
+          found.push_back(r);
+        }
   }
 
   // The one reduction that s is a function of, point by point, perhaps through an epilogue of further stages, which only s
@@ -276,22 +301,37 @@ private:
     return sum;
   }
 
+  // What the stage and the stages that are computed where it reads them read, each once.
   std::vector<ReadInfo> buffer_reads(int32_t s) const {
+    std::map<int32_t, std::vector<ReadInfo>> known;
+    return buffer_reads(s, known);
+  }
+  const std::vector<ReadInfo> &buffer_reads(int32_t s, std::map<int32_t, std::vector<ReadInfo>> &known) const {
+    if (const auto it = known.find(s); it != known.end()) return it->second;
     std::vector<ReadInfo> reads;
+    auto add = [&](ReadInfo info) {
+      const bool again = std::any_of(reads.begin(), reads.end(), [&](const ReadInfo &r) {
+        return r.expr == info.expr && r.direct == info.direct && r.coefficient == info.coefficient;
+      });
+      if (!again) reads.push_back(std::move(info));
+    };
+    std::set<ExprId> seen;
     std::vector<ExprId> stack(stage(s).next.begin(), stage(s).next.end());
     while (!stack.empty()) {
-      const Expr &e = k_.exprs[stack.back()];
+      const ExprId id = stack.back();
       stack.pop_back();
+      if (!seen.insert(id).second) continue;
+      const Expr &e = k_.exprs[id];
       stack.insert(stack.end(), e.args.begin(), e.args.end());
       if (e.kind == Expr::Kind::stage && e.source != s && plan_.stages[e.source].place == Place::inlined)
-        for (ReadInfo &info : buffer_reads(e.source)) reads.push_back(composed(std::move(info), e, s));
+        for (const ReadInfo &info : buffer_reads(e.source, known)) add(composed(info, e, s));
       if (e.kind != Expr::Kind::buffer) continue;
       ReadInfo info{&e, {}, k_.buffers[e.source].role == BufferRole::constant};
       for (size_t a = 0; a < stage(s).axes.size(); ++a)
         info.coefficient.push_back(step_of(e.indices, bindings_[e.source], static_cast<int32_t>(a)));
-      reads.push_back(std::move(info));
+      add(std::move(info));
     }
-    return reads;
+    return known[s] = std::move(reads);
   }
 
   // What a read of stage e.source moves when the axes of s move.
@@ -399,6 +439,7 @@ private:
   const Target &t_;
   Schedule plan_;
   std::vector<std::vector<int32_t>> readers_;
+  std::vector<bool> behind_sum_; ///< per stage: reads a reduction or is one
 };
 
 } // namespace cameo::loop
