@@ -156,15 +156,15 @@ std::optional<Type> stacked(NodeImport &n, const Type &slice, const Dim &count, 
 
 bool one_element(const Type &type) { return type.is_ranked() && type.elements().is(1); }
 
-// An If whose branches differ in rank: what follows can be typed with one of them. That one is imported in place, and the run ends
-// with a status when the condition asks for the other.
-void one_branch(NodeImport &n, Value *condition) {
+// An If whose branches differ in rank: what follows can be typed with one of them. That one takes the place of the node, and the run
+// ends with a status when the condition asks for the other. The body moves: importing it again would be exponential in the nesting.
+void one_branch(NodeImport &n, Node *node, Value *condition) {
   const bool otherwise = n.second_alternative();
   Value *expected = otherwise ? n.map(Fn::logical_not, {condition}) : condition;
-  if (n.failed()) return;
+  if (n.failed()) return n.discard(node);
   n.create(Op::check, {expected}, {{"message", std::string("a branch whose rank does not fit what follows")}}, {});
-  const std::vector<Value *> values = n.inline_body(otherwise ? "else_branch" : "then_branch");
-  for (size_t i = 0; i < n.output_count() && !n.failed(); ++i) n.result(i, values[i]);
+  const std::vector<Value *> values = n.unwrap(node, otherwise ? 1 : 0);
+  for (size_t i = 0; i < n.output_count(); ++i) n.result(i, values[i]);
 }
 
 } // namespace
@@ -200,9 +200,9 @@ void import_if(NodeImport &n) {
       if (n.failed()) return n.discard(node);
     }
     if (!both) {
-      n.discard(node);
       if (then_types[i].is_ranked() && else_types[i].is_ranked() && then_types[i].dtype() == else_types[i].dtype())
-        return one_branch(n, condition);
+        return one_branch(n, node, condition);
+      n.discard(node);
       const std::string what = "output " + std::to_string(i) + " is " + then_types[i].str() + " in one branch and " +
                                else_types[i].str() + " in the other";
       return void(n.fail(what));

@@ -134,6 +134,7 @@ Diagnostics FunctionTable::build(const onnx::ModelProto &model, const Limits &li
   else if (total > limits.nodes)
     report("has " + (total == INT64_MAX ? std::string("more than 2^63") : std::to_string(total)) +
            " nodes once its functions are inlined (limit " + std::to_string(limits.nodes) + ")");
+  nodes_ = std::min(total, limits.nodes);
   return problems;
 }
 

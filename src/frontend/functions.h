@@ -32,6 +32,8 @@ public:
   /// Nullptr: no model-local function.
   const LocalFunction *find(const onnx::NodeProto &node) const;
   bool empty() const { return functions_.empty(); }
+  /// Of the model, at all depths, once its functions are inlined; at most the limit.
+  int64_t nodes() const { return nodes_; }
 
 private:
   using Key = std::tuple<std::string, std::string, std::string>; // normal domain, name, overload
@@ -44,6 +46,7 @@ private:
   std::map<const LocalFunction *, int> state_; ///< 1: being counted, 2: done
   Limits limits_;
   std::string problem_;
+  int64_t nodes_ = 0;
 };
 
 /// "" for ai.onnx.

@@ -68,8 +68,11 @@ bool ModelImporter::second_alternative() {
 void ModelImporter::warn(std::string what) { warnings_.push_back({ExitCode::ok, file_, std::move(what)}); }
 
 bool ModelImporter::count_node() {
-  // Bodies of loops may be imported several times until their types settle: a budget over all of it.
-  if (++imported_nodes_ <= 8 * options.limits.nodes) return true;
+  // Bodies of loops may be imported several times until their types settle: a budget over all of it
+  // that grows with the model, since a small one that is nested deeply may ask for 2^depth imports.
+  constexpr int64_t kAtLeast = 10'000, kTimes = 64;
+  const int64_t budget = std::min(8 * options.limits.nodes, kAtLeast + kTimes * functions_.nodes());
+  if (++imported_nodes_ <= budget) return true;
   report(ExitCode::bad_model, file_, "loops are nested so that their types do not settle");
   return false;
 }
@@ -224,7 +227,7 @@ std::vector<Value *> ModelImporter::import_body(const onnx::GraphProto &proto, S
     for (const auto &info : *list)
       if (info.type().has_tensor_type() && info.type().tensor_type().has_shape())
         scope.declared_ranks[info.name()] = info.type().tensor_type().shape().dim_size();
-  import_nodes(proto.node(), scope);
+  if (!import_nodes(proto.node(), scope)) return {nullptr};
 
   for (const auto &info : proto.value_info())
     if (auto at = scope.values.find(info.name()); at != scope.values.end())

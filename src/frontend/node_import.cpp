@@ -239,7 +239,10 @@ std::vector<int64_t> NodeImport::axes(std::vector<int64_t> axes, int64_t rank) {
     const int64_t given = a;
     a = axis(a, rank);
     if (failed_) return {};
-    if (seen[size_t(a)]) fail("axis " + std::to_string(given) + " is named twice");
+    if (seen[size_t(a)]) {
+      fail("axis " + std::to_string(given) + " is named twice");
+      return {};
+    }
     seen[size_t(a)] = true;
   }
   return axes;
@@ -307,6 +310,7 @@ Type NodeImport::element_type(const Type &type) {
 }
 
 Value *NodeImport::build(const ops::NodeSpec &spec, const Type &type) {
+  if (const auto problem = type.problem()) return fail("the result " + type.str() + ": " + *problem);
   if (auto known = ops::evaluate(spec, type, model_.graph)) return ops::materialize(builder_, *known);
   return builder_.value(spec.op, spec.operands, spec.attributes, type);
 }
@@ -351,6 +355,11 @@ std::vector<Value *> NodeImport::make_many(Op op, std::vector<Value *> operands,
     }
     types = std::move(inferred.types);
   }
+  for (const Type &type : types)
+    if (const auto problem = type.problem()) {
+      fail("the result " + type.str() + ": " + *problem);
+      return std::vector<Value *>(results, nullptr);
+    }
   Node *node = builder_.node(op, std::move(operands), std::move(attributes), std::move(types));
   return {node->results().begin(), node->results().end()};
 }
@@ -363,6 +372,14 @@ Node *NodeImport::create(Op op, std::vector<Value *> operands, Attributes attrib
 bool NodeImport::second_alternative() { return model_.second_alternative(); }
 
 void NodeImport::discard(Node *node) { model_.graph.erase(node); }
+
+std::vector<Value *> NodeImport::unwrap(Node *node, size_t region) {
+  Region *body = node->body(region);
+  std::vector<Value *> results = body->results();
+  model_.graph.splice(body, builder_.point());
+  model_.graph.erase(node);
+  return results;
+}
 
 Value *NodeImport::map(Fn fn, std::vector<Value *> operands, std::optional<double> alpha, std::optional<double> beta,
                        std::optional<DType> compute) {

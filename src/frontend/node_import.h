@@ -150,6 +150,8 @@ public:
   bool second_alternative();
   /// Erases a node that an attempt has created.
   void discard(Node *node);
+  /// Erases a node but for one of its regions (without arguments), whose nodes follow what was built so far; its results.
+  std::vector<Value *> unwrap(Node *node, size_t region);
   /// Imports a graph attribute in place of the node; empty after a problem.
   std::vector<Value *> inline_body(std::string_view attribute, const std::vector<Value *> &arguments = {});
   /// A new region of `owner` that an importer fills itself: everything that `fill` makes goes there.

@@ -13,6 +13,7 @@ bool RuntimeAxes::needed(NodeImport &n, Value *axes) {
 }
 
 RuntimeAxes::RuntimeAxes(NodeImport &n, Value *axes, int64_t rank) : n_(n), rank_(rank) {
+  if (n.failed()) return;
   count_ = axes->type().dim(0);
   if (count_.is_constant() && count_.value() > rank) {
     n.fail(count_.str() + " axes of a tensor of rank " + std::to_string(rank));

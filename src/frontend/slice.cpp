@@ -279,6 +279,7 @@ void import_center_crop_pad(NodeImport &n) {
   std::vector<int64_t> axes(static_cast<size_t>(rank));
   std::iota(axes.begin(), axes.end(), 0);
   if (n.has("axes")) axes = n.axes(n.ints("axes"), rank);
+  if (n.failed()) return;
   if (!n.ints_of(n.input(1))) return center_crop_pad_to(n, x, axes, n.input(1));
   const std::vector<int64_t> wanted = n.need_ints(n.input(1), "a shape");
   if (n.failed()) return;

@@ -82,6 +82,9 @@ std::vector<Row> rows() {
           with(node("Softmax", {"x"}, {"y"}), {attribute("axis", int64_t{4})})),
       row("softmax axis min", "axis -9223372036854775808 is outside rank 4",
           with(node("Softmax", {"x"}, {"y"}), {attribute("axis", kMin)})),
+      row("center crop axis, to extents of the run", "axis 1099511627776 is outside rank 2",
+          with(node("CenterCropPad", {"w", "x"}, {"y"}), {attribute("axes", I{int64_t{1} << 40, 7})}),
+          {floats("w", {2, 3}, {1, 2, 3, 4, 5, 6})}, value("x", 7, {2}), 18),
       row("concat axis max", "axis 9223372036854775807 is outside rank 4",
           with(node("Concat", {"x", "x"}, {"y"}), {attribute("axis", kMax)})),
       row("transpose perm twice", "perm is not a permutation",
@@ -192,6 +195,8 @@ std::vector<Row> rows() {
           {ints("s", {1}, {-5})}),
       row("B63 constant of overflowing shape", "the result's extents overflows 64 bits",
           node("ConstantOfShape", {"s"}, {"y"}), {ints("s", {3}, {kMax, kMax, kMax})}),
+      row("B63 constant of more bytes than 64 bits count", "number of bytes overflows 64 bits",
+          node("ConstantOfShape", {"s"}, {"y"}), {ints("s", {1}, {kMax})}),
       row("B63 expand overflows", "the result's extents overflows 64 bits", node("Expand", {"x", "s"}, {"y"}),
           {ints("s", {6}, {kMax, kMax, 1, 1, 1, 1})}),
       row("B63 tile overflows", "overflows 64 bits", node("Tile", {"x", "s"}, {"y"}),
@@ -275,6 +280,59 @@ TEST(HostileNode, B63_NestedLoopsThatDoNotSettleStop) {
   options.limits.nodes = 1000;
   const Result<Model> result = load(model, options);
   if (!result.ok()) expect_refused(result, ExitCode::bad_model, "their types do not settle", "nested loops");
+}
+
+// The same without a limit that is small: the budget follows the number of nodes.
+TEST(HostileNode, B63_NestedLoopsHaveABudgetThatFollowsTheModel) {
+  auto nested = [](int depth) {
+    onnx::GraphProto body;
+    for (int level = 0; level < depth; ++level) {
+      const std::string l = std::to_string(level);
+      onnx::GraphProto outer;
+      outer.set_name("b" + l);
+      for (const char *name : {"i", "c", "v"}) *outer.add_input() = untyped(name + l);
+      *outer.add_node() = level == 0
+                              ? with(node("Concat", {"v0", "v0"}, {"w0"}), {attribute("axis", int64_t{0})})
+                              : with(node("Loop", {"m", "", "v" + l}, {"w" + l}), {attribute("body", body)});
+      *outer.add_node() = node("Identity", {"c" + l}, {"d" + l});
+      *outer.add_output() = untyped("d" + l);
+      *outer.add_output() = untyped("w" + l);
+      body = outer;
+    }
+    onnx::ModelProto model = model_of({with(node("Loop", {"m", "", "x"}, {"y"}), {attribute("body", body)})});
+    *model.mutable_graph()->add_initializer() = ints("m", {}, {3});
+    return model;
+  };
+  expect_accepted(load(nested(4)), "four loops");
+  const Result<Model> deep = load(nested(30));
+  expect_refused(deep, ExitCode::bad_model, "their types do not settle", "thirty loops");
+  EXPECT_EQ(deep.errors().size(), 1u) << "what follows from it is not told";
+}
+
+// An If whose branches differ in rank takes one of them in, once per If and not once per way through the Ifs around it.
+TEST(HostileNode, B63_NestedBranchesThatDifferInRankAreImportedOnce) {
+  onnx::GraphProto inner;
+  inner.set_name("inner");
+  *inner.add_node() = node("Squeeze", {"x"}, {"v0"});
+  *inner.add_output() = untyped("v0");
+  constexpr int kDepth = 32;
+  for (int level = 1; level <= kDepth; ++level) {
+    const std::string l = std::to_string(level);
+    onnx::GraphProto other, outer;
+    *other.add_node() = node("Identity", {"x"}, {"o" + l});
+    *other.add_output() = untyped("o" + l);
+    *outer.add_node() = with(node("If", {"c"}, {"v" + l}), {attribute("then_branch", inner), attribute("else_branch", other)});
+    *outer.add_output() = untyped("v" + l);
+    inner = outer;
+  }
+  onnx::ModelProto model = model_of({});
+  *model.mutable_graph()->add_node() = inner.node(0);
+  *model.mutable_graph()->mutable_input(0) = value("x", 1, {1, 2, 3});
+  *model.mutable_graph()->add_input() = value("c", 9, {});
+  model.mutable_graph()->mutable_output(0)->set_name("v" + std::to_string(kDepth));
+  const Result<Model> result = load(model);
+  expect_accepted(result, "nested branches");
+  EXPECT_LT(result->graph.node_count(), 10u * kDepth);
 }
 
 TEST(HostileNode, B64_LongAndWideGraphs) {
