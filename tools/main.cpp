@@ -13,7 +13,7 @@ namespace {
 constexpr const char *kSummary = "Compiles ONNX models to native CPU libraries.";
 constexpr const char *kFooter =
     "Exit codes: 0 done; 1 a check failed; 2 usage; 65 bad model; 66 file missing; 69 not supported;\n"
-    "70 internal error; 73 cannot create; 74 I/O; 130, 143 interrupted.";
+    "70 internal error; 73 cannot create; 74 I/O or memory; 130, 143 interrupted.";
 
 std::vector<Command> commands() {
   return {compile_command(), run_command(), test_command(), bench_command(),

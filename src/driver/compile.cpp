@@ -190,10 +190,11 @@ std::vector<PortInfo> port_infos_of(const std::vector<std::pair<std::string, gra
   return ports;
 }
 
-Result<std::vector<PortInfo>> port_infos(const std::vector<std::pair<std::string, graph::Type>> &values) {
+Result<std::vector<PortInfo>> port_infos(const std::vector<std::pair<std::string, graph::Type>> &values,
+                                            const std::string &path) {
   Diagnostics problems;
   std::vector<PortInfo> ports = port_infos_of(values, problems);
-  if (!problems.empty()) return problems;
+  if (!problems.empty()) return in_file(std::move(problems), path);
   return ports;
 }
 
@@ -207,18 +208,18 @@ passes::ProgramOptions program_options(const Options &options) {
   return program;
 }
 
-Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph) {
+Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph, const std::string &path) {
   std::vector<std::pair<std::string, graph::Type>> values;
   for (const graph::Value *argument : graph.main().body->arguments())
     values.emplace_back(argument->name(), argument->type());
-  return port_infos(values);
+  return port_infos(values, path);
 }
 
-Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph) {
+Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph, const std::string &path) {
   std::vector<std::pair<std::string, graph::Type>> values;
   const std::vector<graph::Value *> results = graph.main().body->results();
   for (size_t i = 0; i < results.size(); ++i) values.emplace_back(graph.main().result_names[i], results[i]->type());
-  return port_infos(values);
+  return port_infos(values, path);
 }
 
 std::string run_time_memory(const passes::Variant &variant) {

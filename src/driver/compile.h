@@ -38,7 +38,7 @@ Result<std::unique_ptr<frontend::Model>> load_model(const Options &options);
 std::string run_time_memory(const passes::Variant &variant);
 
 /// Inputs or outputs of a model as it stands in Graph IR. Errors: unsupported, when one is not a tensor.
-Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph);
-Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph);
+Result<std::vector<PortInfo>> input_ports(const graph::Graph &graph, const std::string &path);
+Result<std::vector<PortInfo>> output_ports(const graph::Graph &graph, const std::string &path);
 
 } // namespace cameo::driver

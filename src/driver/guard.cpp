@@ -37,7 +37,8 @@ int guarded(const std::function<Result<int>()> &body) {
     say(text);
     return static_cast<int>(exit_code(result.errors()));
   } catch (const std::bad_alloc &) {
-    return internal("out of memory");
+    say("cameo: not enough memory\n"); // of the machine, or within the limit that the caller set
+    return static_cast<int>(ExitCode::io);
   } catch (const std::exception &e) {
     return internal(e.what());
   } catch (...) {

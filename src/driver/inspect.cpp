@@ -123,11 +123,11 @@ Result<InspectReport> inspect_model(const Options &options) {
                                          strings ? labels[i].labels->string_values() : std::vector<std::string>(),
                                          strings ? std::vector<int64_t>() : labels[i].labels->as_ints()));
   }
-  if (auto ports = input_ports(graph))
+  if (auto ports = input_ports(graph, (*model)->info.path))
     report.inputs = std::move(*ports);
   else
     unsupported(ports.errors());
-  if (auto ports = output_ports(graph))
+  if (auto ports = output_ports(graph, (*model)->info.path))
     report.outputs = std::move(*ports);
   else
     unsupported(ports.errors());

@@ -39,7 +39,7 @@ Result<Prepared> prepare(const Options &options) {
     Options fixed = options;
     fixed.dims.clear(); // read_inputs checks the names
     CAMEO_TRY(const auto model, load_model(fixed));
-    CAMEO_TRY(const std::vector<PortInfo> ports, input_ports(model->graph));
+    CAMEO_TRY(const std::vector<PortInfo> ports, input_ports(model->graph, model->info.path));
     CAMEO_TRY(given, read_inputs(ports, options));
     fixed.dims.assign(given.symbols.begin(), given.symbols.end());
     CAMEO_TRY(Compiled compiled, compile_model(fixed, Emit::so, codegen::c_identifier(file_stem(options.model))));

@@ -26,11 +26,11 @@ TEST(Guarded, PrintsEveryProblemAndTheMostSevereDecides) {
   EXPECT_EQ(ended(body), std::pair(74, std::string("cameo: a.onnx: is empty\ncameo: cannot start a child\n")));
 }
 
-TEST(Guarded, ExceptionsAreOneLineAndExitCode70) {
+TEST(Guarded, ExceptionsAreOneLine) {
   EXPECT_EQ(ended([]() -> Result<int> { throw std::runtime_error("two\nlines"); }),
             std::pair(70, std::string("cameo: internal error: two lines\n")));
   EXPECT_EQ(ended([]() -> Result<int> { throw std::bad_alloc(); }),
-            std::pair(70, std::string("cameo: internal error: out of memory\n")));
+            std::pair(74, std::string("cameo: not enough memory\n")));
   EXPECT_EQ(ended([]() -> Result<int> { throw 5; }),
             std::pair(70, std::string("cameo: internal error: an exception of unknown type\n")));
   const auto failed = ended([]() -> Result<int> {

@@ -229,6 +229,18 @@ TEST(BadInput, UnsupportedOperatorsAreToldAllAtOnce) {
   EXPECT_NE(e.out.find("supported nodes: 2 of 4\n"), std::string::npos) << e.out;
 }
 
+TEST(BadInput, B28AnInputOfUnknownRankIsToldWithTheFile) {
+  GraphBytes g = relu_graph();
+  g.inputs = {bytes(1, "x") + bytes(2, bytes(1, number(1, 1)))};
+  g.outputs = {bytes(1, "y")};
+  refused(g.model(), 69);
+  Scratch s;
+  s.write("m.onnx", g.model());
+  const Ended e = cameo::testing::cameo({"run", "m.onnx"}, s.path());
+  EXPECT_EQ(e.code, 69);
+  EXPECT_TRUE(e.err.starts_with("cameo: m.onnx: 'x': ")) << e.err;
+}
+
 TEST(BadInput, NamesAreEscapedAndCut) {
   GraphBytes g = relu_graph();
   g.nodes = {node("Add", {"x", "no\nthing\x1b[31m"}, {"y"}, std::string(5000, 'n'))};

@@ -21,7 +21,7 @@ enum class ExitCode : int {
   unsupported = 69,   ///< valid, but not supported
   internal = 70,      ///< a fault of Cameo itself
   cannot_create = 73, ///< an output cannot be created
-  io = 74,            ///< reading or writing failed half way
+  io = 74,            ///< reading or writing failed half way, or the memory did not suffice
 };
 
 /// One problem, told in one line: `where: what`, lower case, subject first, values shown.
