@@ -421,6 +421,11 @@ Value *NodeImport::cast(Value *x, DType dtype, bool saturate) {
 
 Value *NodeImport::reshape(Value *x, Shape shape) {
   if (failed_ || (x->type().is_ranked() && x->type().shape() == shape)) return failed_ ? nullptr : x;
+  if (x->type().is_ranked()) {
+    const Dim from = product(x->type().shape()), to = product(shape);
+    if (from.is_constant() && to.is_constant() && from.value() != to.value())
+      return fail(x->type().str() + " has " + from.str() + " elements where " + to.str() + " are needed");
+  }
   return make_typed(Op::reshape, {x}, {}, Type::tensor(x->type().dtype(), std::move(shape)));
 }
 

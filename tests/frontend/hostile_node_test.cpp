@@ -110,6 +110,8 @@ std::vector<Row> rows() {
           {ints("z", {1}, {0}), ints("s", {1}, {kMin})}),
       row("range step 0", "the step is 0", node("Range", {"z", "l", "z"}, {"y"}),
           {ints("z", {}, {0}), ints("l", {}, {5})}),
+      row("range of three", "f32[3] has 3 elements where 1 are needed", node("Range", {"x", "x", "z"}, {"y"}),
+          {floats("z", {}, {1})}, value("x", 1, {3})),
       row("topk k", "k is 9 of an axis of 8", node("TopK", {"x", "k"}, {"y", "i"}), {ints("k", {1}, {9})}),
       row("topk k below 0", "k is -1", node("TopK", {"x", "k"}, {"y", "i"}), {ints("k", {1}, {-1})}),
       row("reshape -1 twice", "the shape has -1 twice", node("Reshape", {"x", "s"}, {"y"}), {ints("s", {2}, {-1, -1})}),
