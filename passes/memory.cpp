@@ -80,6 +80,34 @@ int64_t place_best(std::vector<Item> &items) {
   return best;
 }
 
+// min(c, n) where no memory holds c of them: n, which it never exceeds. What is sliced up to such a c (exporters write the largest
+// integer that they know) then shares memory with the rest.
+Dim without_far_limits(const Dim &bytes) {
+  constexpr int64_t kFar = int64_t{1} << 24;
+  using Kind = graph::DimFactor::Kind;
+  if (bytes.is_constant()) return bytes;
+  Dim out = bytes;
+  for (const graph::DimTerm &term : graph::dim_terms(bytes)) {
+    Dim exact = term.coefficient, bound = term.coefficient;
+    bool known = term.coefficient > 0;
+    for (const graph::DimFactor &factor : term.factors) {
+      if (factor.kind == Kind::symbol) {
+        exact = exact * Dim::from_key(factor.key);
+        bound = bound * Dim::from_key(factor.key);
+      } else if (factor.kind == Kind::min && factor.args.size() == 2) {
+        const Dim &a = factor.args[0], &b = factor.args[1];
+        auto far = [](const Dim &d) { return d.is_constant() && d.value() >= kFar; };
+        exact = exact * min(a, b);
+        bound = bound * (far(a) ? b : far(b) ? a : min(a, b));
+      } else {
+        known = false;
+      }
+    }
+    if (known) out = out - exact + bound;
+  }
+  return out;
+}
+
 } // namespace
 
 int64_t head_bytes(const Plan &plan) {
@@ -116,15 +144,16 @@ void assign_arena(Plan &plan) {
   for (size_t b = 0; b < plan.buffers.size(); ++b) {
     const BufferPlan &buffer = plan.buffers[b];
     if (buffer.space != BufferPlan::Space::arena) continue;
+    const Dim bytes = without_far_limits(buffer.bytes);
     Dim unit = 1;
     int64_t size = 0;
-    if (buffer.bytes.is_constant()) {
-      size = round_up(buffer.bytes.value());
-    } else if (const int64_t c = graph::content(buffer.bytes); c >= kCoarse) {
-      unit = *buffer.bytes.exact_quotient(c);
+    if (bytes.is_constant()) {
+      size = round_up(bytes.value());
+    } else if (const int64_t c = graph::content(bytes); c >= kCoarse) {
+      unit = *bytes.exact_quotient(c);
       size = round_up(c);
     } else {
-      unit = ceildiv(buffer.bytes, kAlign);
+      unit = ceildiv(bytes, kAlign);
       size = kAlign;
     }
     classes[unit].push_back({b, size, buffer.first, buffer.last});

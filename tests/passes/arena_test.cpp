@@ -98,11 +98,26 @@ TEST(Arena, WindowsOfChannelsAreViews) {
   const Planned p = plan_of(net("f32[1, 32, 64, 64], %a: f32[32, 32, 1, 1], %b: f32[32, 32, 1, 1]",
                                 conv("u", "x", "a", part, 0) +
                                     "    %zero = constant f32[] [0.0]\n"
-                                    "    %p = pad %u, %zero {high = [0, 1, 0, 0], low = [0, 0, 0, 0], mode = constant} : "
-                                    "f32[1, 33, 64, 64]\n"
+                                    "    %p = pad %u, %zero {high = [0, 1, 0, 0], low = [0, 0, 0, 0], "
+                                    "mode = constant} : f32[1, 33, 64, 64]\n"
                                     "    %c = slice %p {axes = [1], starts = [0], steps = [1]} : f32[1, 32, 64, 64]\n"
                                     "    %d = slice %p {axes = [1], starts = [1], steps = [1]} : f32[1, 32, 64, 64]\n"
                                     "    %s = add %c, %d : f32[1, 32, 64, 64]\n" +
                                     conv("y", "s", "b", part, 0)));
   EXPECT_LE(p.arena(), (32 + 33) * kImage + 4096);
+}
+
+// What is cut at a limit beyond all memory has memory in common with what is not: two tensors live at once, not three.
+TEST(Arena, FarLimitsMakeNoClassOfTheirOwn) {
+  const std::string cut = "f32[min(1000000000, n), 2048]", times = "%w {equation = \"mk,kn->mn\"} : ";
+  const Planned p = plan_of(net("f32[n, 2048], %w: f32[2048, 2048]",
+                                "    %a = contract %x, " + times + "f32[n, 2048]\n"
+                                "    %s = slice %a {axes = [0], starts = [0], steps = [1]} : " + cut + "\n"
+                                "    %b = contract %s, " + times + cut + "\n"
+                                "    %c = contract %b, " + times + cut + "\n"
+                                "    %y = contract %c, " + times + cut + "\n"));
+  const auto arena = p.plan.arena_bytes.evaluate([](const std::string &) { return int64_t{100}; });
+  ASSERT_TRUE(arena);
+  EXPECT_GE(*arena, 2 * 100 * 2048 * 4);
+  EXPECT_LE(*arena, 2 * 100 * 2048 * 4 + 4096);
 }
