@@ -229,6 +229,31 @@ TEST(BadInput, UnsupportedOperatorsAreToldAllAtOnce) {
   EXPECT_NE(e.out.find("supported nodes: 2 of 4\n"), std::string::npos) << e.out;
 }
 
+// B22 to B27: what the file calls its values is data in the header, never code, and two that map to one identifier stay apart.
+TEST(BadInput, B22ToB27NamesInTheHeaderAreData) {
+  const std::vector<std::string> names = {"*/ int evil; /*", "a\nint evil;", "a\"; int evil; //", "a??/\nint evil;", "a\\\nint evil;",
+                                          std::string("a\0b", 3), "\xff\xfe", "a b", "a_b", "a.b", "int", "\xd0\xb0"};
+  GraphBytes g = relu_graph();
+  g.nodes.clear();
+  g.outputs.clear();
+  for (size_t i = 0; i < names.size(); ++i) {
+    g.nodes.push_back(node("Relu", {"x"}, {names[i]}, names[i]));
+    g.outputs.push_back(value_info(names[i], {2, 3}));
+  }
+  Scratch s;
+  s.write("m.onnx", g.model());
+  const Ended e = cameo::testing::cameo({"compile", "m.onnx", "-o", "out.so"}, s.path());
+  ASSERT_EQ(e.code, 0) << e.err;
+  const std::string header = s.read("out.h");
+  for (unsigned char c : header) EXPECT_TRUE((c >= 0x20 && c < 0x7f) || c == '\n') << int(c);
+  EXPECT_EQ(header.find("\nint evil"), std::string::npos) << header;
+  // A compiler that knows trigraphs sees declarations only: a variable of the name can still be defined, with another type.
+  s.write("use.c", "#include \"out.h\"\nstatic double evil;\nint main(void) { return evil != 0; }\n");
+  const Ended c = run_program({"cc", "-std=c11", "-fsyntax-only", "-Werror", "use.c"}, s.path());
+  if (c.code == 127) GTEST_SKIP() << "needs cc";
+  EXPECT_EQ(c.code, 0) << c.err << header;
+}
+
 TEST(BadInput, B28AnInputOfUnknownRankIsToldWithTheFile) {
   GraphBytes g = relu_graph();
   g.inputs = {bytes(1, "x") + bytes(2, bytes(1, number(1, 1)))};
