@@ -13,6 +13,7 @@
 #include "cameo/loop/verify.h"
 
 #include <algorithm>
+#include <set>
 
 namespace cameo::passes {
 
@@ -24,6 +25,22 @@ namespace {
 int64_t static_elements(const Port &port) {
   const Dim n = graph::product(port.dims);
   return n.is_constant() ? n.value() : -1;
+}
+
+// Extents that some values of the caller's symbols make negative: `n - 2` after a window of 3. Tensors of such shapes,
+// and everything that the plan laid out beside them, would lie outside of their memory.
+std::vector<Dim> doubtful_extents(const graph::Graph &graph) {
+  std::set<Dim> found;
+  for (const graph::Node *node : graph::Graph::all_nodes(graph.main().body))
+    for (const Value *v : node->results()) {
+      if (!v->type().is_tensor() || !v->type().is_ranked()) continue;
+      for (const Dim &d : v->type().shape()) {
+        bool at_run = false;
+        d.for_each_symbol([&](const std::string &key) { at_run |= key[0] == '?'; });
+        if (!at_run && d.bounds().lower.value_or(-1) < 0) found.insert(d);
+      }
+    }
+  return {found.begin(), found.end()};
 }
 
 int64_t storage_elements(DType dtype, int64_t n) {
@@ -191,7 +208,13 @@ void Emitter::emit_workspace_bytes() {
   for (size_t i = 0; i < interface_.symbols.size(); ++i)
     frame.symbols.push_back(b.scalar_param("s" + std::to_string(i)));
   DimCode code = dims(b, frame);
-  b.finish({code.value(workspace())});
+  const std::vector<Dim> doubtful = doubtful_extents(graph_);
+  loop::Value least = b.index_constant(0);
+  for (const Dim &d : doubtful) least = b.min(least, code.value(d));
+  const loop::Value bytes = code.value(workspace());
+  // Less than 0: no run is possible.
+  const loop::Value possible = b.compare(loop::Opcode::ge, least, b.index_constant(0));
+  b.finish({doubtful.empty() ? bytes : b.select(possible, bytes, b.index_constant(-1))});
 }
 
 void Emitter::emit_output_dims() {

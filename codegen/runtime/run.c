@@ -28,7 +28,10 @@ static void caller_parallel(struct cameo_env *env, int64_t tasks, cameo_task tas
 static int32_t execute(CameoContext *c, void *workspace, int64_t workspace_bytes, struct message *m) {
   struct cameo_env env = {0, 1, NULL, c};
   int64_t needed = c->code->workspace_bytes(&env, c->symbols);
-  if (needed < 0) needed = INT64_MAX - 64; /* cannot be: reported as too small or out of memory */
+  if (needed < 0) {
+    put_text(m, "a tensor inside the model would have a negative extent: an input is too small");
+    return CAMEO_DIM_OUT_OF_RANGE;
+  }
   void *arena = NULL;
   if (workspace) {
     arena = (void *)(((uintptr_t)workspace + 63) & ~(uintptr_t)63);
@@ -239,6 +242,7 @@ int32_t cameo_stub_workspace_size(const int64_t *symbols, int32_t symbol_count, 
     if (model->variants[v].features & ~have) continue;
     struct cameo_env env = {0, 1, NULL, NULL};
     const int64_t needed = cameo_program.code[v].workspace_bytes(&env, symbols);
+    if (needed < 0) return CAMEO_DIM_OUT_OF_RANGE; /* for all variants or none */
     if (needed > most) most = needed;
   }
   if (most < 0) return CAMEO_CPU_UNSUPPORTED;

@@ -66,7 +66,7 @@ enum CameoStatus {
   CAMEO_WRONG_RANK = 7,           /* the tensor's rank is not the model's */
   CAMEO_WRONG_DIM = 8,            /* a dim differs from the model's fixed dim */
   CAMEO_SYMBOL_CONFLICT = 9,      /* one symbol was given two values */
-  CAMEO_DIM_OUT_OF_RANGE = 10,    /* a dim is negative, or outside of the range that the model was compiled for */
+  CAMEO_DIM_OUT_OF_RANGE = 10,    /* a dim is negative, out of the model's range, or too small for a window inside it */
   CAMEO_BUFFER_TOO_SMALL = 11,    /* a tensor has fewer bytes than its shape needs; outputs: dims say what is needed */
   CAMEO_MISALIGNED = 12,          /* data is not aligned to its element type (weights: to 64 bytes) */
   CAMEO_OVERLAP = 13,             /* an output or the workspace overlaps another tensor */

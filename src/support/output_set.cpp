@@ -147,8 +147,8 @@ Status OutputSet::State::check_target(const Output &o) const {
       return refuse("the output would replace an input");
   if (S_ISDIR(link.st_mode)) return refuse("is a directory");
   if (!S_ISREG(link.st_mode) && !S_ISLNK(link.st_mode)) return refuse("is not a regular file");
-  if (resolved && !S_ISREG(target.st_mode)) return refuse("is a link to something that is not a regular file");
   if (S_ISLNK(link.st_mode) && leads_to_stream(directory_of(o), o.name)) return refuse("is an open stream, not a file");
+  if (resolved && !S_ISREG(target.st_mode)) return refuse("is a link to something that is not a regular file");
   return Ok{};
 }
 

@@ -37,6 +37,27 @@ std::string counting_model() {
   return g.model();
 }
 
+// GlobalAveragePool(MaxPool(x)), f32[1, 1, n], a window of 3: the tensor between has n - 2 elements, which no output shows.
+TEST(RunTimeSize, AWindowLargerThanItsInputIsAStatus) {
+  const std::string window = bytes(5, bytes(1, "kernel_shape") + number(8, 3) + number(20, 7));
+  const std::string shape = bytes(1, number(1, 1)) + bytes(1, number(1, 1)) + bytes(1, bytes(2, "n"));
+  const std::string x = bytes(1, "x") + bytes(2, bytes(1, number(1, 1) + bytes(2, shape)));
+  const GraphBytes graph = {
+      {node("MaxPool", {"x"}, {"m"}, "pool", window), node("GlobalAveragePool", {"m"}, {"y"}, "mean")},
+      {x},
+      {value_info("y", {1, 1, 1})},
+      {}};
+  Scratch s;
+  s.write("m.onnx", graph.model());
+  ASSERT_EQ(cameo::testing::cameo({"compile", "m.onnx", "-o", "m.so"}, s.path()).code, 0);
+  for (const char *n : {"n=0", "n=1"}) {
+    const Ended e = cameo::testing::cameo({"run", "m.so", "--dim", n}, s.path());
+    EXPECT_EQ(e.code, 1) << e.out;
+    EXPECT_EQ(e.err, "cameo: m.onnx: a tensor inside the model would have a negative extent: an input is too small\n");
+  }
+  EXPECT_EQ(cameo::testing::cameo({"run", "m.so", "--dim", "n=3"}, s.path()).code, 0);
+}
+
 } // namespace
 
 TEST(RunTimeSize, OutputsGetTheRoomThatTheyNeed) {

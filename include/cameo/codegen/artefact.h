@@ -14,7 +14,8 @@
 // Reports a problem through `check`. Where an output has a dim that only a run can tell (DimSpec::at_run), and only
 // then, two more buffers are passed: run stores every such dim into run_dims, in the order of outputs and dims, and
 // reads from capacity the bytes that may be written to each output that has one; it never writes more, and the caller
-// gets CAMEO_BUFFER_TOO_SMALL when the dims it stored need more. workspace_bytes: what run touches at %workspace, >= 0.
+// gets CAMEO_BUFFER_TOO_SMALL when the dims it stored need more. workspace_bytes: what run touches at %workspace;
+// less than 0 when no run is possible, because a tensor would have a negative extent.
 // May be 0. output_dims: stores the dims of all outputs, in order, fixed ones included; at_run dims as -1. Both are
 // called with every symbol within its range, so a spec chooses `max` such that they cannot overflow.
 //
