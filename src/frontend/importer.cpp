@@ -318,7 +318,12 @@ std::optional<Type> ModelImporter::value_type(const onnx::TypeProto &proto, cons
       report(ExitCode::bad_model, where, "has more elements than 64 bits can count");
       return std::nullopt;
     }
-    return Type::tensor(*dtype, std::move(shape));
+    Type type = Type::tensor(*dtype, std::move(shape));
+    if (const auto problem = type.problem()) {
+      report(ExitCode::bad_model, where, *problem);
+      return std::nullopt;
+    }
+    return type;
   }
   if (proto.has_sequence_type() || proto.has_optional_type()) {
     const auto &inner =

@@ -151,6 +151,8 @@ const std::vector<Row> &rows() {
        [](auto &m) { weights(m).set_dims(0, int64_t{1} << 40), weights(m).add_dims(int64_t{1} << 40); }},
       {"B36 dims product overflows (input)", kBad, "more elements than 64 bits can count",
        [](auto &m) { *graph(m).mutable_input(0) = value("x", 1, {int64_t{1} << 40, int64_t{1} << 40}); }},
+      {"B36 bytes overflow (input)", kBad, "number of bytes overflows 64 bits",
+       [](auto &m) { *graph(m).mutable_input(0) = value("x", 1, {INT64_MAX}); }},
       {"B36 bytes overflow", kBad, "more bytes than 64 bits can count",
        [](auto &m) { weights(m).set_dims(0, INT64_MAX); }},
       {"B37 1e12 elements in 12 bytes", kBad, "has 12 bytes of raw_data where f32[1000000000000] needs 4000000000000",
