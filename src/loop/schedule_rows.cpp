@@ -255,9 +255,13 @@ bool Scheduler::scoped(int32_t s) {
   };
   std::vector<bool> shared(stage(s).axes.size(), false);
   std::vector<int32_t> placed;
+  // Reductions first: a stage that asks for a loop more than they do would have them computed again in each of its turns.
+  std::stable_partition(members.begin(), members.end(), [&](int32_t p) { return stage(p).is_reduction(); });
   for (int32_t p : members) {
     if (!symbolic(p)) continue;
     bool mapped = true;
+    for (int32_t d = 0; !placed.empty() && !stage(p).is_reduction() && d < stage(p).outer_rank(); ++d)
+      mapped &= stage(p).axes[d].extent.is_constant() || (along[p][d] >= 0 && shared[along[p][d]]);
     for (int32_t d = 0; d < stage(p).outer_rank(); ++d)
       if (!stage(p).axes[d].extent.is_constant()) mapped &= follows(p, static_cast<size_t>(d));
     if (!mapped) {

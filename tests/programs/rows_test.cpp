@@ -1,6 +1,8 @@
 // Reductions, softmax, normalisations, movement and indexing against plain loops; symbolic extents.
 #include "program_runner.h"
 
+#include "cameo/passes/passes.h"
+
 #include <numeric>
 
 namespace cameo::passes {
@@ -110,6 +112,25 @@ TEST(Rows, SoftmaxAlongASymbolicAxis) {
   }
   check_graph(graph_text("%x: f32[n, 2, 3]", "    %y = softmax %x {axis = 0, log = false} : f32[n, 2, 3]"), {x}, {want},
               1e-6, {5});
+}
+
+TEST(Rows, WhatReadsASymbolicSoftmaxTwiceStaysOutsideItsSums) {
+  const Values x = some(5 * 6, 4);
+  Values want(30);
+  for (size_t c = 0; c < 6; ++c) {
+    Values column;
+    for (size_t r = 0; r < 5; ++r) column.push_back(x[r * 6 + c]);
+    column = softmax(column);
+    for (size_t r = 0; r < 5; ++r) want[r * 6 + c] = std::pow(1 / (1 + std::exp(-column[r])), 2);
+  }
+  graph::Graph g =
+      parse_graph(graph_text("%x: f32[1, n, m, 3]", "    %s = softmax %x {axis = 1, log = false} : f32[1, n, m, 3]\n"
+                                                    "    %h = sigmoid %s : f32[1, n, m, 3]\n"
+                                                    "    %y = mul %h, %h : f32[1, n, m, 3]"));
+  ASSERT_TRUE(fuse(g, {}).ok());
+  const RunResult got = run_graph(g, {x}, {}, {5, 2});
+  ASSERT_EQ(got.outputs.size(), 1u);
+  expect_near(got.outputs[0], want, 1e-6, "y");
 }
 
 TEST(Rows, LayerNormalisation) {
