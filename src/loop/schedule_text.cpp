@@ -4,7 +4,7 @@
 //   stage    = name place ["loops" "[" [loop {"," loop}] "]"] {item}
 //   place    = "inline" | "root" | ("registers" | "local") "at" name ["loop" n]       without a loop: in front of the first
 //   loop     = axis "/" tile ["unequal"] ["overlap"] ["parallel" n] ["zigzag" axis]               axis = a n
-//   item     = "vector" axis "by" lanes | "partials" n | "rolling" axis "rows" n | "dot" | "fetch"
+//   item     = "vector" axis "by" lanes | "partials" n | "rolling" axis "rows" n | "dot"
 //            | "prefetch" %buffer "panel" n "of" name "loop" n
 #include "cameo/loop/schedule.h"
 
@@ -40,7 +40,6 @@ std::string print(const Schedule &schedule, const Kernel &kernel) {
     if (p.partials != 1) out += " partials " + std::to_string(p.partials);
     if (p.rolling_axis >= 0) out += " rolling " + axis(p.rolling_axis) + " rows " + std::to_string(p.rolling);
     if (p.dot) out += " dot";
-    if (p.fetch_output) out += " fetch";
     if (p.prefetch_buffer >= 0)
       out += " prefetch " + sigil_name('%', kernel.buffers[p.prefetch_buffer].name) + " panel " +
              std::to_string(p.prefetch_panel) + " of " + kernel.stages[p.prefetch_loop_stage].name + " loop " +
@@ -144,8 +143,6 @@ private:
         p.rolling = lex_.integer("rows", 1, kMaxTile);
       } else if (lex_.accept("dot")) {
         p.dot = true;
-      } else if (lex_.accept("fetch")) {
-        p.fetch_output = true;
       } else if (lex_.accept("prefetch")) {
         const Token token = lex_.expect(Token::Kind::value, "a buffer");
         p.prefetch_buffer = k_.find_buffer(token.text);

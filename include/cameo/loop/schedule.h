@@ -81,7 +81,6 @@ struct StageSchedule {
   int32_t prefetch_loop_stage = -1; ///< the loop that walks panels: stage and loop index
   int32_t prefetch_loop = -1;
   int64_t prefetch_panel = 0; ///< elements per panel
-  bool fetch_output = false;  ///< prefetch the lines that the epilogue reads and writes when a tile starts
   friend bool operator==(const StageSchedule &, const StageSchedule &) = default;
 };
 
