@@ -31,8 +31,14 @@ std::vector<Point> Lowerer::box_points(const Frame &frame, bool reduction) {
   const StageSchedule &plan = schedule_.stages[frame.stage];
   const int32_t outer = s.outer_rank();
   const int32_t first = reduction ? outer : 0, last = reduction ? static_cast<int32_t>(s.axes.size()) : outer;
+  // Vectors of one row are neighbours: what they share, a broadcast of the other operand, lives shortly.
+  std::vector<int32_t> order;
+  for (int32_t a = first; a < last; ++a)
+    if (a != plan.vector_axis || reduction) order.push_back(a);
+  if (!reduction && plan.vector_axis >= first && plan.vector_axis < last) order.push_back(plan.vector_axis);
   std::vector<Point> points{Point{}};
-  for (int32_t a = first; a < last; ++a) {
+  points[0].index.resize(static_cast<size_t>(last - first));
+  for (const int32_t a : order) {
     const Range &range = frame.ranges[a];
     CAMEO_CHECK(!range.symbolic.valid(), "stage " + s.name + ": axis " + s.axes[a].name + " needs a loop");
     const bool vector = a == plan.vector_axis && plan.lanes > 1;
@@ -42,13 +48,14 @@ std::vector<Point> Lowerer::box_points(const Frame &frame, bool reduction) {
     for (const Point &p : points)
       for (int64_t i = 0; i < range.extent; i += step) {
         Point q = p;
-        q.index.push_back(range.base + Affine(i));
+        Affine &at = q.index[static_cast<size_t>(a - first)];
+        at = range.base + Affine(i);
         if (dot) q.group = std::min<int64_t>(4, range.extent - i);
         if (vector) {
           q.vector_axis = a;
           q.lanes = plan.lanes;
           if (range.limit.valid()) {
-            Value left = apply_op(Opcode::sub, {range.limit, index_value(q.index.back())}, Scalar::i64);
+            Value left = apply_op(Opcode::sub, {range.limit, index_value(at)}, Scalar::i64);
             q.active =
                 apply_op(Opcode::max,
                          {apply_op(Opcode::min, {left, integer(kIndex, plan.lanes)}, Scalar::i64), integer(kIndex, 0)},
