@@ -108,13 +108,20 @@ Binding Scheduler::grouped_panels(const KernelBuffer &w, const std::vector<std::
   return b;
 }
 
-// s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along the contiguous one.
 bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
+  const int32_t n = contiguous_axis(s);
+  return n >= 0 && tile_contraction(s, sum, n);
+}
+
+// s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along axis n. With a strip
+// axis: one row of a strip, by the task that has the strip.
+bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t strip_axis) {
   const Stage &acc = stage(sum);
   Stage out = stage(s); // its outer axes
   out.axes.resize(out.outer_rank());
-  const int32_t n = contiguous_axis(s);
-  if (n < 0 || !allows_vector(s, n) || !allows_vector(sum, n)) return false;
+  for (int32_t a = 0; a <= strip_axis; ++a)
+    if (a != n) out.axes[a].extent = 1;
+  if (!allows_vector(s, n) || !allows_vector(sum, n)) return false;
   const std::vector<ReadInfo> reads = buffer_reads(sum);
   for (const ReadInfo &r : reads)
     if (!r.constant_buffer && r.coefficient[n] != 0 && r.coefficient[n] != 1) return false;
@@ -194,7 +201,7 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
   if (!panels_outside) add(n, panel, false);
   int64_t points = 1;
   for (const Axis &axis : out.axes) points *= extent(axis);
-  if (points * steps > kParallelWork) make_parallel(out, loops);
+  if (strip_axis < 0 && points * steps > kParallelWork) make_parallel(out, loops);
   root.loops = loops;
   if (sum != s) {
     inner.place = Place::registers;

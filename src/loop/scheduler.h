@@ -3,6 +3,7 @@
 //   schedule_contraction.cpp  register tiles and packed constants
 //   schedule_dot.cpp          sums of products of bytes
 //   schedule_rows.cpp         reductions along and across rows, and stages of symbolic size
+//   schedule_strips.cpp       chains of windows, in strips of rows
 //   schedule_blocks.cpp       several states that advance over blocks
 //   schedule_sequence.cpp     recurrent layers
 //   schedule_walk.cpp         reductions of which every step needs the one before
@@ -47,7 +48,7 @@ public:
       if (bits(buffer.dtype) < 8) return std::move(plan_);
     for (int32_t s = 0; s < count(); ++s) readers_.push_back(readers_of(s));
     find_sums();
-    if (blocks()) return std::move(plan_);
+    if (blocks() || strips()) return std::move(plan_);
     inline_cheap_stages();
     std::vector<bool> done(k_.stages.size(), false);
     for (int32_t s = 0; s < count(); ++s)
@@ -325,6 +326,10 @@ private:
       stack.insert(stack.end(), e.args.begin(), e.args.end());
       if (e.kind == Expr::Kind::stage && e.source != s && plan_.stages[e.source].place == Place::inlined)
         for (const ReadInfo &info : buffer_reads(e.source, known)) add(composed(info, e, s));
+      if (e.kind == Expr::Kind::stage && e.source != s && !kept_along_.empty() && kept_along_[e.source] >= 0) {
+        add(kept_read(e, s));
+        continue;
+      }
       if (e.kind != Expr::Kind::buffer) continue;
       ReadInfo info{&e, {}, k_.buffers[e.source].role == BufferRole::constant};
       for (size_t a = 0; a < stage(s).axes.size(); ++a)
@@ -332,6 +337,16 @@ private:
       add(std::move(info));
     }
     return known[s] = std::move(reads);
+  }
+
+  // A read of a stage whose rows lie in a ring, one axis innermost.
+  ReadInfo kept_read(const Expr &e, int32_t s) const {
+    constexpr int64_t kFar = int64_t{1} << 20;
+    ReadInfo info{&e, std::vector<int64_t>(stage(s).axes.size(), 0)};
+    for (size_t d = 0; d < e.indices.size(); ++d)
+      for (const auto &[axis, coefficient] : e.indices[d].axes)
+        info.coefficient[axis] += coefficient * (static_cast<int32_t>(d) == kept_along_[e.source] ? 1 : kFar);
+    return info;
   }
 
   // What a read of stage e.source moves when the axes of s move.
@@ -361,6 +376,8 @@ private:
   void pack_columns(const Expr &e, int32_t n, int64_t columns);
 
   bool tile_contraction(int32_t s, int32_t sum);
+  bool tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t strip_axis = -1);
+  bool strips();
   static Binding grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t dim,
                                 int64_t columns, int64_t panel, int32_t lanes);
 
@@ -440,6 +457,7 @@ private:
   Schedule plan_;
   std::vector<std::vector<int32_t>> readers_;
   std::vector<bool> behind_sum_; ///< per stage: reads a reduction or is one
+  std::vector<int32_t> kept_along_; ///< strips, per stage: the innermost axis of its ring of rows; -1: it has none
 };
 
 } // namespace cameo::loop

@@ -19,6 +19,9 @@ void probes_bottleneck(Bench &bench) {
       auto layers = dense_bindings(kernel);
       const loop::Schedule apart = ops::bottleneck_layers(kernel, layers, bench.target());
       add_kernel(bench, probe, "layers", work, kernel, layers, apart, values, reference);
+      auto chosen = dense_bindings(kernel);
+      const loop::Schedule by_default = loop::default_schedule(kernel, chosen, bench.target());
+      add_kernel(bench, probe, "default", work, kernel, chosen, by_default, values, reference);
       for (int64_t rows : {1, 2, 4, 8}) {
         auto strips = dense_bindings(kernel);
         const loop::Schedule fused = ops::bottleneck_strips(kernel, strips, bench.target(), rows);
