@@ -42,6 +42,7 @@ constexpr Pass kPipeline[] = {
     // From here on a node is a kernel.
     {"fuse", fuse, Stage::fused, "collect nodes into groups of one kernel each"},
     {"choose_layouts", choose_layouts, Stage::laid_out, "put the channels of images last in memory"},
+    {"fuse_strips", fuse_strips, std::nullopt, "join windows whose tensors no cache holds, to run in strips of rows"},
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     {"order_nodes", order_nodes, std::nullopt, "order nodes so that less memory lives at once"},
 };

@@ -248,7 +248,10 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
 
   const std::vector<passes::OutputLabels> labels = passes::expose_labels(graph);
-  if (auto changed = passes::run_pipeline(graph); !changed) return in_file(changed.errors(), out.model->info.path);
+  passes::RunOptions run;
+  run.pass.cache_bytes = targets.front().l2_bytes;
+  for (const loop::Target &t : targets) run.pass.cache_bytes = std::min(run.pass.cache_bytes, t.l2_bytes);
+  if (auto changed = passes::run_pipeline(graph, run); !changed) return in_file(changed.errors(), out.model->info.path);
   clock.done("passes");
   if (emit == Emit::graph) {
     out.artefact.append(graph::print(graph));

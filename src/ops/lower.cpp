@@ -137,6 +137,9 @@ std::vector<std::string> algorithms(const Node &node) {
     return list;
   }
   const graph::Region *body = node.body();
+  int windows = 0;
+  for (const Node *inner : body->nodes()) windows += inner->is(Op::conv) || inner->is(Op::pool);
+  if (windows > 1) return list; // a chain that runs in strips
   for (const Node *inner : body->nodes())
     for (size_t i = 0; inner->is(Op::conv) && i < node.operand_count(); ++i)
       if (body->argument(i) == inner->operand(1) && winograd_applies(*inner, *node.operand(i)))

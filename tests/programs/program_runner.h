@@ -16,6 +16,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <thread>
 
 namespace cameo::passes {
 
@@ -85,6 +86,16 @@ struct GrownMemory {
   }
 };
 
+/// Runs the tasks of a parallel region on env->threads threads, each a contiguous share.
+inline void share_tasks(cameo_env *env, int64_t tasks, cameo_task task, void *capture) {
+  std::vector<std::thread> workers;
+  for (int64_t w = 0; w < env->threads; ++w)
+    workers.emplace_back([=] {
+      for (int64_t i = w * tasks / env->threads; i < (w + 1) * tasks / env->threads; ++i) task(env, capture, i);
+    });
+  for (std::thread &worker : workers) worker.join();
+}
+
 struct RunResult {
   std::vector<Values> outputs;
   std::vector<std::vector<int64_t>> dims; ///< of the outputs
@@ -98,7 +109,7 @@ struct RunResult {
 /// for each output whose extents only the run knows; `memory`: the most that the run may ask for at once.
 inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> &inputs,
                            const ProgramOptions &options = {}, const std::vector<int64_t> &symbols = {},
-                           int64_t room = 1 << 16, int64_t memory_limit = int64_t{1} << 40) {
+                           int64_t room = 1 << 16, int64_t memory_limit = int64_t{1} << 40, int32_t threads = 1) {
   RunResult result;
   Result<std::vector<loop::Target>> targets = codegen::resolve_targets("native");
   CAMEO_CHECK(targets.ok(), "no native target");
@@ -161,6 +172,8 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
   grown.limit = memory_limit;
   cameo_env env{};
   env.pool = &grown;
+  env.threads = threads;
+  env.parallel = share_tasks;
   using SizeFunction = int64_t(cameo_env *, int64_t, int64_t, int64_t, int64_t);
   std::array<int64_t, 4> s{};
   CAMEO_CHECK(symbols.size() <= s.size(), "too many symbols");

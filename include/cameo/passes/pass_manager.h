@@ -19,6 +19,7 @@ namespace cameo::passes {
 struct PassOptions {
   int64_t fold_bytes_per_tensor = 1 << 20; ///< a folded constant may be this large or twice its inputs
   int64_t fold_bytes_total = 256 << 20;
+  int64_t cache_bytes = 512 << 10; ///< second-level cache of one core, the smallest of the targets'
 };
 
 using PassFunction = Result<bool> (*)(graph::Graph &, const PassOptions &);

@@ -16,6 +16,7 @@ Result<bool> expand_unique(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_batch_norm(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_constants(graph::Graph &graph, const PassOptions &options);
 Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
+Result<bool> fuse_strips(graph::Graph &graph, const PassOptions &options);
 Result<bool> integer_arithmetic(graph::Graph &graph, const PassOptions &options);
 Result<bool> move_quantized(graph::Graph &graph, const PassOptions &options);
 Result<bool> order_nodes(graph::Graph &graph, const PassOptions &options);
