@@ -1,6 +1,6 @@
-// A static library with one member, in the common System V / GNU form: magic, a symbol index, the member. Deterministic: no
-// dates, owners or modes of the machine. The member is the caller's to place between the two parts, so that an archive of
-// many gigabytes needs no memory.
+// A static library with one member, in the common System V / GNU form: magic, a symbol index, the member.
+// Deterministic: no dates, owners or modes of the machine. The member is the caller's to place between the two parts,
+// so that an archive of many gigabytes needs no memory.
 //
 //   !<arch>\n
 //   header "/"      big-endian: number of symbols, the member's offset for each, their names

@@ -1,5 +1,5 @@
-// Builds artefacts: the variants' code, the stub and the weights become one relocatable object, and that object a shared
-// library, an archive, or itself.
+// Builds artefacts: the variants' code, the stub and the weights become one relocatable object, and that object a
+// shared library, an archive, or itself.
 //
 //   Loop IR --compile_chunks--> objects --+
 //   spec    --compile_stub--> object -----+--merge_objects--> one object --link_shared--> library

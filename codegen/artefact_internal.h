@@ -35,8 +35,8 @@ inline constexpr const char *kManifestSection = ".note.cameo";
 inline constexpr std::string_view kManifestOwner = "Cameo";
 
 /// The object file that describes the model: `cameo_program` for the runtime, and the typed calls. It refers to each
-/// variant's functions as <variant_scope>.run and so on, to the weights as kWeightsSymbol and to the runtime's functions
-/// as cameo_stub_*.
+/// variant's functions as <variant_scope>.run and so on, to the weights as kWeightsSymbol and to the runtime's
+/// functions as cameo_stub_*.
 std::string compile_stub(const ArtefactSpec &spec, const std::string &manifest);
 /// The runtime's objects for the variants' architecture.
 std::vector<std::string_view> runtime_objects(const ArtefactSpec &spec);

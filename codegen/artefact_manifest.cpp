@@ -2,8 +2,8 @@
 //
 //   section .note.cameo, owner "Cameo", type 1, description: the JSON text and a zero byte
 //
-// Writing is ours; reading is of untrusted files, so every offset and size is checked against the bytes that are there, and
-// the work is bounded by limits below.
+// Writing is ours; reading is of untrusted files, so every offset and size is checked against the bytes that are there,
+// and the work is bounded by limits below.
 #include "artefact_internal.h"
 
 #include "cameo/abi.h"

@@ -1,5 +1,5 @@
-// Names from a model as C identifiers. A name that C, C++ or the C library has taken gets a suffix: a library that exported
-// `read` would replace the process's own.
+// Names from a model as C identifiers. A name that C, C++ or the C library has taken gets a suffix: a library that
+// exported `read` would replace the process's own.
 #include "artefact_internal.h"
 
 #include <algorithm>

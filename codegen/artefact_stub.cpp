@@ -1,9 +1,9 @@
 // What is generated for the runtime (codegen/runtime/): the constant that describes the model, a trampoline for each
 // function of each variant, and the typed calls.
 //
-// The constant's layout is that of the C structures in codegen/runtime/runtime.h and include/cameo/abi.h: LLVM lays out a
-// structure of integers and pointers by the same rules as C. tests/codegen/artefact_describe_test.cpp reads every field
-// back through the C header.
+// The constant's layout is that of the C structures in codegen/runtime/runtime.h and include/cameo/abi.h: LLVM lays out
+// a structure of integers and pointers by the same rules as C. tests/codegen/artefact_describe_test.cpp reads every
+// field back through the C header.
 #include "artefact_internal.h"
 
 #include "cameo/abi.h"

@@ -1,5 +1,5 @@
-// Merges relocatable files without a linker: every input section stays a section of its own, so that nothing moves and no
-// relocation is resolved; sections and symbols are only renumbered. A later link (lld for our shared library, the
+// Merges relocatable files without a linker: every input section stays a section of its own, so that nothing moves and
+// no relocation is resolved; sections and symbols are only renumbered. A later link (lld for our shared library, the
 // user's linker for an archive) does the rest. What this adds to `ld -r`: scopes, so that two variants may both define
 // @run; everything but the exports becomes local, so that two models link together; and room for weights that are never
 // in memory.

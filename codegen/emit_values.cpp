@@ -311,8 +311,8 @@ llvm::Value *FunctionEmitter::emit_cast(const loop::Op &op, llvm::Value *a) {
   }
 }
 
-// A tree over halves: lane i with lane i + N/2, then N/4, ... For the extrema of floats the steps leave NaN aside, which is
-// tested once, beside the tree: half the latency.
+// A tree over halves: lane i with lane i + N/2, then N/4, ... For the extrema of floats the steps leave NaN aside,
+// which is tested once, beside the tree: half the latency.
 llvm::Value *FunctionEmitter::emit_reduce(const loop::Op &op, llvm::Value *a) {
   loop::Type type = in_.type(op.results[0]);
   bool extremum = op.code != Opcode::reduce_add && loop::is_float(type.scalar);

@@ -3,9 +3,9 @@
 // cannot hurt it.
 //
 // Symbols of libc. An artefact calls a handful of libc functions and nothing else. merge_objects has checked every
-// undefined name against that list, which is what `-z defs` is for, and stricter; so here they may stay undefined. There
-// is no DT_NEEDED and no symbol version: neither libc's files nor its version matter when a model is compiled, the same
-// library loads on glibc and musl, and whoever loads it has a libc.
+// undefined name against that list, which is what `-z defs` is for, and stricter; so here they may stay undefined.
+// There is no DT_NEEDED and no symbol version: neither libc's files nor its version matter when a model is compiled,
+// the same library loads on glibc and musl, and whoever loads it has a libc.
 //
 // Weights. lld sees them as address space only: a read-only NOBITS section, which -z lrodata-after-bss puts into a
 // segment of its own behind all others. finish() turns that segment into one that is read from the end of the file,
@@ -79,10 +79,11 @@ private:
 
 constexpr std::string_view kWriteError = "write error: ";
 
-// In the child. Returns lld's complaints, or "" when the output is complete. What comes after kWriteError is the system's fault: a limit
-// of file sizes holds for files in memory too.
+// In the child. Returns lld's complaints, or "" when the output is complete. What comes after kWriteError is the
+// system's fault: a limit of file sizes holds for files in memory too.
 std::string run_lld(const std::string &input, int output, const std::string &soname) {
-  // lld writes the output "-" to stdout, and first removes a file of that name in the current folder: there is none here.
+  // lld writes the output "-" to stdout, and first removes a file of that name in the current folder: there is none
+  // here.
   if (chdir("/proc") != 0 || dup2(output, STDOUT_FILENO) < 0) return "cannot prepare the linker's output";
   const std::string soname_option = "--soname=" + soname;
   const std::vector<const char *> arguments = {"ld.lld",

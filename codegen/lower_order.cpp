@@ -1,9 +1,9 @@
 // A machine pass that keeps register pressure at what the Loop IR asks for: each load moves down to its first use.
 //
-// A schedule counts its registers: a tile of 14x2 accumulators, two vectors of weights and one broadcast are 31 of 32. Instruction
-// selection glues up to four neighbouring loads together, which is two vectors too many, and an accumulator is spilled in the
-// hot loop. From an order in which every load stands before its use, as in a hand-written kernel, the machine scheduler finds one
-// that fits; the core hides the rest of the latency.
+// A schedule counts its registers: a tile of 14x2 accumulators, two vectors of weights and one broadcast are 31 of 32.
+// Instruction selection glues up to four neighbouring loads together, which is two vectors too many, and an accumulator
+// is spilled in the hot loop. From an order in which every load stands before its use, as in a hand-written kernel, the
+// machine scheduler finds one that fits; the core hides the rest of the latency.
 #include "lower_order.h"
 
 #include "llvm/CodeGen/MachineFunctionPass.h"
@@ -35,8 +35,8 @@ public:
   }
 
 private:
-  // Reads memory, defines one register and touches nothing else: no flags, no stack pointer. (MXCSR, an implicit operand of float
-  // instructions, is reserved: nothing here writes it.)
+  // Reads memory, defines one register and touches nothing else: no flags, no stack pointer. (MXCSR, an implicit
+  // operand of float instructions, is reserved: nothing here writes it.)
   static bool is_plain_load(const llvm::MachineInstr &instruction, const llvm::MachineRegisterInfo &registers) {
     if (!instruction.mayLoad() || instruction.mayStore() || instruction.isCall() || instruction.isTerminator() ||
         instruction.isPHI() || instruction.hasUnmodeledSideEffects() || instruction.hasOrderedMemoryRef() ||
@@ -54,7 +54,8 @@ private:
            instruction.hasUnmodeledSideEffects() || instruction.hasOrderedMemoryRef();
   }
 
-  // Moves the load in front of the first instruction after it that uses its result, or that memory may not be read behind.
+  // Moves the load in front of the first instruction after it that uses its result, or that memory may not be read
+  // behind.
   static bool sink(llvm::MachineInstr &load, llvm::MachineRegisterInfo &registers) {
     llvm::Register result = load.getOperand(0).getReg();
     llvm::MachineBasicBlock &block = *load.getParent();

@@ -1,13 +1,14 @@
-// Rewrites nodes by local laws until none applies: what says nothing goes, compositions become one node, and of several ways to
-// say a thing one remains, so that the passes behind have fewer forms to know.
+// Rewrites nodes by local laws until none applies: what says nothing goes, compositions become one node, and of several
+// ways to say a thing one remains, so that the passes behind have fewer forms to know.
 //
 //   %b = transpose %a {perm = [1, 0]}      %c = relu %a
 //   %c = transpose %b {perm = [1, 0]}
 //   %d = relu %c
 //
-// Each rule carries its law. All are exact, bit for bit, but for the payload of NaN. Rules look at a node and at what produces its
-// operands, never further. Replaced nodes leave their producers unused: dead_code drops them. Refuses: values with a layout
-// (laws hold for row-major tensors), and at stage imported graphs with tensors whose rank nobody knows (the user's fault).
+// Each rule carries its law. All are exact, bit for bit, but for the payload of NaN. Rules look at a node and at what
+// produces its operands, never further. Replaced nodes leave their producers unused: dead_code drops them. Refuses:
+// values with a layout (laws hold for row-major tensors), and at stage imported graphs with tensors whose rank nobody
+// knows (the user's fault).
 #include "canonicalize.h"
 
 #include "cameo/passes/passes.h"

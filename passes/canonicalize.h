@@ -18,8 +18,8 @@ public:
   /// Creates nodes ahead of `node`, with its origin.
   graph::Builder builder(graph::Node *node);
 
-  /// Every use of the only result of `node` becomes one of `value`, and the node goes. Where the types differ, run-time symbols that
-  /// the node defined become the extents of `value`; what still differs is said by a reshape.
+  /// Every use of the only result of `node` becomes one of `value`, and the node goes. Where the types differ, run-time
+  /// symbols that the node defined become the extents of `value`; what still differs is said by a reshape.
   void replace(graph::Node *node, graph::Value *value);
   /// The same for one of several results; the node stays.
   void replace(graph::Node *node, graph::Value *result, graph::Value *value);

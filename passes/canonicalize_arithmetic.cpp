@@ -1,5 +1,5 @@
-// Laws of elementwise functions, casts, reductions and contractions. All are exact in floating point: x + 0 is not x for x = -0, so
-// it stays.
+// Laws of elementwise functions, casts, reductions and contractions. All are exact in floating point: x + 0 is not x
+// for x = -0, so it stays.
 #include "canonicalize.h"
 
 #include <algorithm>

@@ -1,8 +1,10 @@
-// Direct convolution or minimal filtering (see choose_algorithm.h), by the cycles that an analytical model of the target expects.
+// Direct convolution or minimal filtering (see choose_algorithm.h), by the cycles that an analytical model of the
+// target expects.
 //
-// A matrix product keeps the multipliers busy but for its rows: few rows share each load of a filter. Minimal filtering multiplies n^2
-// times per tile of m^2 results where direct convolution does 9 m^2, but it transforms tiles, one vector operation after another, and
-// its filters are n^2 / 9 times larger. Filters come from memory once per run: a model's weights seldom fit into a cache.
+// A matrix product keeps the multipliers busy but for its rows: few rows share each load of a filter. Minimal filtering
+// multiplies n^2 times per tile of m^2 results where direct convolution does 9 m^2, but it transforms tiles, one vector
+// operation after another, and its filters are n^2 / 9 times larger. Filters come from memory once per run: a model's
+// weights seldom fit into a cache.
 #include "choose_algorithm.h"
 
 #include <algorithm>
@@ -26,7 +28,8 @@ const Node *conv_of(const Node &node) {
   return nullptr;
 }
 
-// Vector operations of the transforms of one tile and one vector of channels: arithmetic, loads, and stores at half rate.
+// Vector operations of the transforms of one tile and one vector of channels: arithmetic, loads, and stores at half
+// rate.
 double input_operations(int64_t m) { return m == 2 ? 32 + 16 + 2 * 16 : 144 + 36 + 2 * 36; }
 double output_operations(int64_t m) { return m == 2 ? 24 + 16 + 2 * 4 : 110 + 36 + 2 * 16; }
 
@@ -56,11 +59,14 @@ std::string choose_algorithm(const Node &node, const loop::Target &target, const
   double least = plain * kMargin;
   for (const int64_t m : {int64_t{2}, int64_t{4}}) {
     const std::string name = "winograd" + std::to_string(m);
-    if (std::find(known.begin(), known.end(), name) == known.end() || (m == 4 && options.winograd == Winograd::f2)) continue;
-    const double tiles = images * std::ceil(height / double(m)) * std::ceil(width / double(m)), points = double((m + 2) * (m + 2));
+    if (std::find(known.begin(), known.end(), name) == known.end() || (m == 4 && options.winograd == Winograd::f2))
+      continue;
+    const double tiles = images * std::ceil(height / double(m)) * std::ceil(width / double(m)),
+                 points = double((m + 2) * (m + 2));
     const double products = std::max(points * product_cycles(tiles, in, out, target), memory(points));
-    const double transforms = tiles * (std::ceil(in / lanes) * input_operations(m) + std::ceil(out / lanes) * output_operations(m)) /
-                              target.fma_per_cycle;
+    const double transforms =
+        tiles * (std::ceil(in / lanes) * input_operations(m) + std::ceil(out / lanes) * output_operations(m)) /
+        target.fma_per_cycle;
     if (products + transforms < least) {
       least = products + transforms;
       best = name;

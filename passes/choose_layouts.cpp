@@ -6,10 +6,11 @@
 //                                              %r = relayout %y : f32[1, 64, 112, 112]
 //                                              yield %r
 //
-// Windows (convolutions, pools) want their input and give their result with channels last: the channel is then the vector, a 1x1
-// convolution is a matrix product, and padding is a border of whole vectors. Ops that compute point by point keep the layout of what
-// they read. Ops that number elements in row-major order (reshape, and everything that this pass does not know) get row-major
-// operands. A relayout is made once per value, behind its definition; where all dims but one are 1 it is a view and costs nothing.
+// Windows (convolutions, pools) want their input and give their result with channels last: the channel is then the
+// vector, a 1x1 convolution is a matrix product, and padding is a border of whole vectors. Ops that compute point by
+// point keep the layout of what they read. Ops that number elements in row-major order (reshape, and everything that
+// this pass does not know) get row-major operands. A relayout is made once per value, behind its definition; where all
+// dims but one are 1 it is a view and costs nothing.
 //
 // Constants are not touched: each kernel packs its own.
 #include "cameo/passes/passes.h"

@@ -4,10 +4,11 @@
 //   %b = exp %x                          %c = add %a, %a
 //   %c = add %a, %b
 //
-// Two nodes are equal when both are pure and without regions, and have the same op, attributes, result types and operands (of a
-// commutative function: in any order). Constants are equal by content. The first of them stays, so a node is merged only with
-// one that is visible from where it stands: earlier in its region, or in a region around it. Merging two nodes that define
-// run-time symbols (`nonzero %x` twice) makes their symbols one. Refuses: random draws without a seed, which are not pure.
+// Two nodes are equal when both are pure and without regions, and have the same op, attributes, result types and
+// operands (of a commutative function: in any order). Constants are equal by content. The first of them stays, so a
+// node is merged only with one that is visible from where it stands: earlier in its region, or in a region around it.
+// Merging two nodes that define run-time symbols (`nonzero %x` twice) makes their symbols one. Refuses: random draws
+// without a seed, which are not pure.
 #include "cameo/passes/passes.h"
 
 #include <algorithm>

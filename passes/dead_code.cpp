@@ -3,10 +3,10 @@
 //   %a = relu %x                         gone: nobody uses %a
 //   %y, %z = if %c () {... yield %p, %q} %y = if %c () {... yield %p}      when %z is not used
 //
-// Live are the yields of functions, nodes with an effect (check) together with the nodes around them, and whatever live nodes
-// need: their operands, what the yields of their regions need, and the definitions of the run-time symbols that their types
-// and attributes mention (a `dims` of `?0` needs the nonzero that counts). An unused node that could only have failed at run
-// time goes too. Refuses: results whose type defines a symbol that something else mentions.
+// Live are the yields of functions, nodes with an effect (check) together with the nodes around them, and whatever live
+// nodes need: their operands, what the yields of their regions need, and the definitions of the run-time symbols that
+// their types and attributes mention (a `dims` of `?0` needs the nonzero that counts). An unused node that could only
+// have failed at run time goes too. Refuses: results whose type defines a symbol that something else mentions.
 #include "cameo/passes/passes.h"
 
 #include <unordered_set>
@@ -181,8 +181,9 @@ private:
     return changed;
   }
 
-  // Of a loop, `extra` operands (trip, condition) come before the carried ones and `shift` yielded values (the condition) before
-  // theirs; of a scan, `inputs` operands are sliced. Results are the carried values, then stacked slices.
+  // Of a loop, `extra` operands (trip, condition) come before the carried ones and `shift` yielded values (the
+  // condition) before theirs; of a scan, `inputs` operands are sliced. Results are the carried values, then stacked
+  // slices.
   bool trim_loop(Node *node, size_t extra, size_t shift, size_t inputs) {
     bool changed = false;
     const bool is_scan = node->is(Op::scan);

@@ -14,8 +14,8 @@ struct SymbolBounds {
   std::optional<graph::Dim> upper; ///< none: unbounded
 };
 
-/// An expression over given symbols that is never below `dim`; nullopt when there is none. `lookup` says what is known of each
-/// run-time symbol; every other symbol is given.
+/// An expression over given symbols that is never below `dim`; nullopt when there is none. `lookup` says what is known
+/// of each run-time symbol; every other symbol is given.
 std::optional<graph::Dim> upper_bound(const graph::Dim &dim,
                                       const std::function<SymbolBounds(const std::string &key)> &lookup);
 

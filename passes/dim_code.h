@@ -14,7 +14,8 @@ class DimCode {
 public:
   using Load = std::function<loop::Value(const std::string &key)>;
 
-  /// `symbols`: the i64 value of each symbol, by Dim::symbol_key(). `load` gives those of other symbols, which lie in memory.
+  /// `symbols`: the i64 value of each symbol, by Dim::symbol_key(). `load` gives those of other symbols, which lie in
+  /// memory.
   DimCode(loop::Builder &builder, std::map<std::string, loop::Value> symbols, Load load = {})
       : b_(builder), symbols_(std::move(symbols)), load_(std::move(load)) {}
 

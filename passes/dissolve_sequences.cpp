@@ -5,10 +5,10 @@
 //   %u = sequence_erase %t, 0
 //   %y = sequence_concat %u {axis = 0}
 //
-// Known are the elements of what is constructed, split at known places, and changed at known positions. A run-time symbol in the type of
-// what is taken out stands for an extent that the element's type says; it is replaced everywhere. Refuses: sequences that come from outside,
-// from loops or from branches, positions that only the run knows, and those out of range, which are an error of the run. Relies on
-// dead_code to drop what is left over.
+// Known are the elements of what is constructed, split at known places, and changed at known positions. A run-time
+// symbol in the type of what is taken out stands for an extent that the element's type says; it is replaced everywhere.
+// Refuses: sequences that come from outside, from loops or from branches, positions that only the run knows, and those
+// out of range, which are an error of the run. Relies on dead_code to drop what is left over.
 #include "cameo/passes/passes.h"
 
 #include "cameo/ir/builder.h"

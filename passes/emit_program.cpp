@@ -1,8 +1,9 @@
-// The program's own functions: @run runs the steps in order on addresses in ports, constants and arena (emit_steps.cpp);
+// The program's own functions: @run runs the steps in order on addresses in ports, constants and arena
+// (emit_steps.cpp);
 // @workspace_bytes says how large the arena is; @output_dims what the outputs' extents are.
 //
-// @run is cut into functions of a limited number of steps, which pass everything on: LLVM takes more than linear time on large
-// functions.
+// @run is cut into functions of a limited number of steps, which pass everything on: LLVM takes more than linear time
+// on large functions.
 #include "emitter.h"
 
 #include "evaluate.h"
@@ -43,9 +44,7 @@ std::vector<Dim> doubtful_extents(const graph::Graph &graph) {
   return {found.begin(), found.end()};
 }
 
-int64_t storage_elements(DType dtype, int64_t n) {
-  return n < 0 || bits(dtype) >= 8 ? n : (n * bits(dtype) + 7) / 8;
-}
+int64_t storage_elements(DType dtype, int64_t n) { return n < 0 || bits(dtype) >= 8 ? n : (n * bits(dtype) + 7) / 8; }
 
 } // namespace
 
@@ -126,7 +125,8 @@ void Emitter::store_constants() {
     auto read = [&](int32_t number) {
       if (const ValuePlan *v = plan_.find(number)) store(v->place.buffer, &v->place);
     };
-    if (step.kind == Step::Kind::fill || step.kind == Step::Kind::copy || step.kind == Step::Kind::check) read(step.value);
+    if (step.kind == Step::Kind::fill || step.kind == Step::Kind::copy || step.kind == Step::Kind::check)
+      read(step.value);
     if (step.kind == Step::Kind::rules && step.from.buffer >= 0) store(step.from.buffer, &step.from);
     if (step.kind == Step::Kind::branch || step.kind == Step::Kind::loop) {
       const graph::Node &node = *numbers_.node(step.node);
@@ -170,8 +170,8 @@ Emitter::Frame Emitter::parameters(loop::Builder &b) {
   const Dim bytes = workspace();
   // Grown buffers are reached by their distance from the workspace.
   const bool bounded = bytes.is_constant() && grown_buffers(plan_) == 0;
-  f.workspace = b.buffer_param("workspace", loop::Scalar::i8, false, grown_buffers(plan_) == 0,
-                               bounded ? bytes.value() : -1, 64);
+  f.workspace =
+      b.buffer_param("workspace", loop::Scalar::i8, false, grown_buffers(plan_) == 0, bounded ? bytes.value() : -1, 64);
   for (size_t i = 0; i < interface_.symbols.size(); ++i) f.symbols.push_back(b.scalar_param("s" + std::to_string(i)));
   return f;
 }

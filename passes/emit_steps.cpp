@@ -1,6 +1,6 @@
-// Steps as Loop IR. A range of steps is a list of items: a call, or a whole branch or loop. Ranges of many calls are cut into functions.
-// Behind an item that may fail (a check of extents, an allocation) the rest of the range runs only when it did not: extents that were
-// refused must not reach a kernel.
+// Steps as Loop IR. A range of steps is a list of items: a call, or a whole branch or loop. Ranges of many calls are
+// cut into functions. Behind an item that may fail (a check of extents, an allocation) the rest of the range runs only
+// when it did not: extents that were refused must not reach a kernel.
 #include "emitter.h"
 
 #include "memory.h"
@@ -36,8 +36,8 @@ size_t Emitter::item_end(size_t step) const {
 bool Emitter::may_fail(size_t from, size_t to) const {
   return std::any_of(plan_.steps.begin() + static_cast<std::ptrdiff_t>(from),
                      plan_.steps.begin() + static_cast<std::ptrdiff_t>(to), [](const Step &s) {
-                       return s.kind == Step::Kind::rules || s.kind == Step::Kind::grow ||
-                              s.kind == Step::Kind::loop || s.kind == Step::Kind::check || !s.rules.empty();
+                       return s.kind == Step::Kind::rules || s.kind == Step::Kind::grow || s.kind == Step::Kind::loop ||
+                              s.kind == Step::Kind::check || !s.rules.empty();
                      });
 }
 
@@ -112,7 +112,8 @@ void Emitter::emit_item(Site &site, size_t number) {
     emit_rules(site, step.rules, step.from);
     break;
   case Step::Kind::check:
-    fail_unless(site, site.b.compare(loop::Opcode::ne, scalar(site, numbers_.value(step.value)), site.b.index_constant(0)),
+    fail_unless(site,
+                site.b.compare(loop::Opcode::ne, scalar(site, numbers_.value(step.value)), site.b.index_constant(0)),
                 CAMEO_SHAPE_MISMATCH);
     break;
   case Step::Kind::grow:

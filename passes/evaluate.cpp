@@ -1,8 +1,8 @@
 // Evaluation of nodes on constants (see evaluate.h).
 //
-// A movement is a placement of its operand's memory (views.cpp), read element by element. Anything else is the node's kernel with
-// vectors of 256 lanes, which the interpreter runs in tight loops, legalized as for the narrowest machine: so results are the same
-// on every host.
+// A movement is a placement of its operand's memory (views.cpp), read element by element. Anything else is the node's
+// kernel with vectors of 256 lanes, which the interpreter runs in tight loops, legalized as for the narrowest machine:
+// so results are the same on every host.
 #include "evaluate.h"
 
 #include "placement.h"
@@ -170,8 +170,9 @@ Constant derive(const loop::Kernel &kernel, const ConstantData &data) {
     bytes = aligned;
   }
   const Result<loop::RunInfo> run =
-      run_kernel(kernel, {loop::Argument::readonly(bytes.data(), static_cast<int64_t>(bytes.size())),
-                          loop::Argument::buffer(result.data(), static_cast<int64_t>(result.size()))},
+      run_kernel(kernel,
+                 {loop::Argument::readonly(bytes.data(), static_cast<int64_t>(bytes.size())),
+                  loop::Argument::buffer(result.data(), static_cast<int64_t>(result.size()))},
                  uint64_t{1} << 50);
   CAMEO_CHECK(run.ok() && run->status == 0, "a derived constant cannot be computed");
   return ConstantData::own(made.dtype, dims, std::move(result));

@@ -8,9 +8,9 @@
 
 namespace cameo::passes {
 
-/// The results, from the node's own lowering through the interpreter; movement is copied directly. Nullopt: the node has no
-/// kernel, extents are symbolic, an operand is not a constant at hand, a check failed (the run will say so), or it takes more than
-/// `fuel` steps.
+/// The results, from the node's own lowering through the interpreter; movement is copied directly. Nullopt: the node
+/// has no kernel, extents are symbolic, an operand is not a constant at hand, a check failed (the run will say so), or
+/// it takes more than `fuel` steps.
 std::optional<std::vector<graph::Constant>> evaluate(const graph::Node &node, uint64_t fuel);
 
 /// What a kernel of one input and one output of constant extents makes of a constant, row-major.

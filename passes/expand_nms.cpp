@@ -2,7 +2,8 @@
 //
 //   %s = nms %boxes, %scores, %most, %iou, %least     =>     order = topk of the scores of each class, all of them
 //                                                            alive = score > least
-//                                                            for i: box i, when alive and not one too many, ends the life of every later
+//                                                            for i: box i, when alive and not one too many, ends the
+//                                                            life of every later
 //                                                                   box that it overlaps by more than iou
 //                                                            (batch, class, box) of those alive, in that order
 //
@@ -44,9 +45,8 @@ public:
       }
     }
     area_ = b_.mul(b_.sub(high_[0], low_[0]), b_.sub(high_[1], low_[1]));
-    Value *alive = nms_->operand(4)
-                       ? b_.elementwise(Fn::less, {scalar(nms_->operand(4)), sorted->result(0)})
-                       : b_.elementwise(Fn::equal, {order_, order_});
+    Value *alive = nms_->operand(4) ? b_.elementwise(Fn::less, {scalar(nms_->operand(4)), sorted->result(0)})
+                                    : b_.elementwise(Fn::equal, {order_, order_});
     finish(suppress(alive));
   }
 
@@ -112,7 +112,8 @@ private:
     const Dim count = nms_->result()->type().dim(0);
     Value *found = b_.value(Op::nonzero, {alive}, {}, Type::tensor(DType::i64, {3, count}));
     Value *places = b_.transpose(found, {1, 0});
-    Value *box = b_.value(Op::gather_nd, {order_, places}, {{"batch_dims", int64_t{0}}}, Type::tensor(DType::i64, {count}));
+    Value *box =
+        b_.value(Op::gather_nd, {order_, places}, {{"batch_dims", int64_t{0}}}, Type::tensor(DType::i64, {count}));
     Value *y = b_.concat({b_.slice(places, 1, 0, 2), b_.reshape(box, {count, 1})}, 1);
     graph_.replace(nms_->result(), y);
     graph_.erase(nms_);

@@ -4,8 +4,9 @@
 //   new[i]   the element differs from the one before it: begins a group
 //   place    nonzero(new): where the groups begin, in as many elements as there are groups
 //
-// Along an axis the elements are slices, sorted like words: by the last letter first, each time keeping the order of equal ones. Where
-// the result is to be in order of first occurrence, the groups are sorted once more by where they come from.
+// Along an axis the elements are slices, sorted like words: by the last letter first, each time keeping the order of
+// equal ones. Where the result is to be in order of first occurrence, the groups are sorted once more by where they
+// come from.
 #include "cameo/passes/passes.h"
 
 #include "cameo/ir/builder.h"
@@ -56,10 +57,11 @@ public:
     Value *begins = b_.elementwise(
         Fn::logical_or, {b_.elementwise(Fn::equal, {number, zero}), b_.elementwise(Fn::logical_not, {equal})});
     Value *place = b_.reshape(b_.value(Op::nonzero, {begins}, {}, Type::tensor(DType::i64, {1, count_})), {count_});
-    Value *group = b_.sub(b_.value(Op::cumulative, {b_.cast(begins, DType::i64)},
-                                   {{"fn", std::string("sum")}, {"axis", int64_t{0}}, {"exclusive", false}, {"reverse", false}},
-                                   Type::tensor(DType::i64, {n_})),
-                          one);
+    Value *group =
+        b_.sub(b_.value(Op::cumulative, {b_.cast(begins, DType::i64)},
+                        {{"fn", std::string("sum")}, {"axis", int64_t{0}}, {"exclusive", false}, {"reverse", false}},
+                        Type::tensor(DType::i64, {n_})),
+               one);
     Value *first = b_.gather(order, place, 0);
     if (!unique_->flag("sorted")) {
       Value *by_occurrence = smallest_first(first, count_)[1];
@@ -88,8 +90,8 @@ private:
   Value *integer(int64_t v) { return b_.constant(ConstantData::scalar_int(DType::i64, v)); }
   Value *zeros(const Dim &n) { return b_.broadcast(b_.reshape(integer(0), {1}), {n}); }
   Value *scatter(Value *to, Value *at, Value *values, const char *reduction) {
-    return b_.value(Op::scatter_elements, {to, at, values}, {{"axis", int64_t{0}}, {"reduction", std::string(reduction)}},
-                    to->type());
+    return b_.value(Op::scatter_elements, {to, at, values},
+                    {{"axis", int64_t{0}}, {"reduction", std::string(reduction)}}, to->type());
   }
   std::vector<Value *> smallest_first(Value *x, const Dim &n) { return smallest_first(b_, x, n); }
   static std::vector<Value *> smallest_first(Builder &b, Value *x, const Dim &n) {
@@ -134,7 +136,8 @@ Result<bool> expand_unique(Graph &graph, const PassOptions &) {
   for (const Function &function : graph.functions())
     for (Node *node : Graph::all_nodes(function.body))
       if (node->is(Op::unique) && node->operand()->type().is_ranked() &&
-          node->operand()->type().dtype() != DType::string && kind(node->operand()->type().dtype()) != DTypeKind::complex) {
+          node->operand()->type().dtype() != DType::string &&
+          kind(node->operand()->type().dtype()) != DTypeKind::complex) {
         Expansion(graph, node).run();
         changed = true;
       }

@@ -6,8 +6,9 @@
 //   conv(x, w, bias) + b[m]   =>   conv(x, w, bias + b[m])
 //   contract(x, w) * a[n]     =>   contract(x, w * a[n])      where w has the label of the last axis
 //
-// Computed in double, rounded once. It refuses constants that are not at hand or are not one number per channel, convolutions whose
-// result or filters others use, and dtypes other than f32 and f64 (folding would round filters of f16 twice).
+// Computed in double, rounded once. It refuses constants that are not at hand or are not one number per channel,
+// convolutions whose result or filters others use, and dtypes other than f32 and f64 (folding would round filters of
+// f16 twice).
 #include "cameo/passes/passes.h"
 
 #include "cameo/ir/builder.h"
@@ -77,7 +78,8 @@ bool rewrite_normalization(Graph &graph, Node *node) {
   return true;
 }
 
-// The filter of a contraction whose columns are the last axis of the result: operand 1 with that label once, and in it alone.
+// The filter of a contraction whose columns are the last axis of the result: operand 1 with that label once, and in it
+// alone.
 std::optional<size_t> column_axis(const Node &contract) {
   const std::string &equation = contract.string("equation");
   const size_t comma = equation.find(','), arrow = equation.find("->");

@@ -3,9 +3,10 @@
 //   %a = constant f32[2] [1.0, 2.0]          %y = constant f32[2] [-1.0, -2.0]
 //   %y = neg %a : f32[2]                =>
 //
-// Values come from the op's own lowering, so a folded result has the bits that the run would give. A result may be as large as
-// fold_bytes_per_tensor or twice its operands, all of them together fold_bytes_total: a model of a few bytes cannot become a
-// large file. It refuses nodes whose checks fail (the run reports them), nodes without a kernel, and what takes too many steps.
+// Values come from the op's own lowering, so a folded result has the bits that the run would give. A result may be as
+// large as fold_bytes_per_tensor or twice its operands, all of them together fold_bytes_total: a model of a few bytes
+// cannot become a large file. It refuses nodes whose checks fail (the run reports them), nodes without a kernel, and
+// what takes too many steps.
 #include "cameo/passes/passes.h"
 
 #include "evaluate.h"

@@ -7,11 +7,13 @@
 //                                              yield %y
 //                                            }
 //
-// A group has at most one anchor (contraction, convolution, pool, reduction, softmax, normalisation), elementwise nodes behind it
-// over the same shape, and, in front of reductions over rows, elementwise nodes that compute its operand. Every value of a group but
-// the last is used inside the group only, so nothing is computed twice and no path leads out of the group and in again.
+// A group has at most one anchor (contraction, convolution, pool, reduction, softmax, normalisation), elementwise nodes
+// behind it over the same shape, and, in front of reductions over rows, elementwise nodes that compute its operand.
+// Every value of a group but the last is used inside the group only, so nothing is computed twice and no path leads out
+// of the group and in again.
 //
-// Integers that stand for reals are made real where they are read: a dequantize that several pointwise nodes read is copied for each.
+// Integers that stand for reals are made real where they are read: a dequantize that several pointwise nodes read is
+// copied for each.
 //
 // It refuses values that are results of the region, and nodes without a kernel. It relies on lowering (a value inside a
 // group may be read only as elementwise ops and rows read it) and expects canonical nodes.
@@ -47,8 +49,8 @@ Role role_of(const Node &node) {
   case Op::cast:
     return Role::pointwise;
   case Op::gather: // a function of a byte, as a table
-    return node.operand(0)->constant() && node.operand(0)->type().rank() == 1 && node.operand(0)->type().dim(0).is(256) &&
-                   node.operand(1)->type().dtype() == DType::u8
+    return node.operand(0)->constant() && node.operand(0)->type().rank() == 1 &&
+                   node.operand(0)->type().dim(0).is(256) && node.operand(1)->type().dtype() == DType::u8
                ? Role::pointwise
                : Role::none;
   case Op::contract:

@@ -5,18 +5,21 @@
 //   %c = conv %a, %b, %bias : f32               %f = cast %c : f32
 //                                               %y = mul %f, 0.05
 //
-// x has 8 bits and one scale; w is a constant of at most 8 bits with one scale, or one per channel of the result. With integers
+// x has 8 bits and one scale; w is a constant of at most 8 bits with one scale, or one per channel of the result. With
+// integers
 //
-//   sum of (x - zx) * sx * (w - zw) * sw + bias = (sum of x * v + d) * (sx * sw),      v = w - zw,   d = bias / (sx * sw) - zx * sum of v
+//   sum of (x - zx) * sx * (w - zw) * sw + bias = (sum of x * v + d) * (sx * sw),      v = w - zw,   d = bias / (sx *
+//   sw) - zx * sum of v
 //
-// where x is zx outside of its extents. The sums are exact, so this only takes away the rounding of the real ones. Signed x counts as
-// x + 128: its quantize is asked for that, or the sign bit is flipped. Integer convolutions with zero points (of ONNX's own integer
-// operators) become the same form; there a zero point that only the run knows is subtracted behind the sum, or in front of it where
-// there is padding.
+// where x is zx outside of its extents. The sums are exact, so this only takes away the rounding of the real ones.
+// Signed x counts as x + 128: its quantize is asked for that, or the sign bit is flipped. Integer convolutions with
+// zero points (of ONNX's own integer operators) become the same form; there a zero point that only the run knows is
+// subtracted behind the sum, or in front of it where there is padding.
 //
 // Integer operators with v of 9 bits take v - d and add d times the sum of x.
 //
-// It refuses other v outside of [-128, 127], sums that may leave 32 bits, scales along other axes, and what is not constant in w.
+// It refuses other v outside of [-128, 127], sums that may leave 32 bits, scales along other axes, and what is not
+// constant in w.
 #include "cameo/passes/passes.h"
 
 #include "quantized.h"
@@ -35,7 +38,7 @@ using namespace graph;
 
 /// A constant filter or matrix as signed bytes, with what belongs to each channel of the result.
 struct Weights {
-  Constant bytes;              ///< v - offset, of the dims of w
+  Constant bytes; ///< v - offset, of the dims of w
   int64_t offset = 0;
   std::vector<int64_t> sums;   ///< of v, per channel
   std::vector<int64_t> limits; ///< of |v|, per channel
@@ -61,7 +64,8 @@ std::optional<std::vector<float>> reals_of(const Value *v, int64_t channels) {
   return list;
 }
 
-// v = w - zero with channels along `axis`. Where v spans no more than 256 values but is no signed byte, `offset` makes it one.
+// v = w - zero with channels along `axis`. Where v spans no more than 256 values but is no signed byte, `offset` makes
+// it one.
 std::optional<Weights> weights_of(const ConstantData &w, const std::vector<int64_t> &zero, size_t axis) {
   if (!is_integer(w.dtype()) || bits(w.dtype()) > 8) return std::nullopt;
   const int64_t channels = w.dims()[axis];
@@ -114,7 +118,8 @@ std::optional<Columns> columns_of(const Node &contract) {
     const size_t in_x = x.find(w[i]), in_y = y.find(w[i]);
     if (w.find(w[i]) != i || (in_x == std::string::npos) == (in_y == std::string::npos)) return std::nullopt;
     if (in_x != std::string::npos) { // summed: extents must agree, for nothing is broadcast in the sums of v
-      if (contract.operand(0)->type().dim(static_cast<int>(in_x)) != contract.operand(1)->type().dim(static_cast<int>(i)))
+      if (contract.operand(0)->type().dim(static_cast<int>(in_x)) !=
+          contract.operand(1)->type().dim(static_cast<int>(i)))
         return std::nullopt;
       continue;
     }
@@ -165,14 +170,16 @@ private:
       const int64_t zero = per_tensor(*producer)->zero + 128;
       operands.resize(3);
       operands[2] = builder.constant(ConstantData::scalar_int(DType::u8, zero));
-      result = graph_.create(InsertPoint::ahead_of(producer), Op::quantize, std::move(operands), producer->attributes(),
-                             {type}, producer->origin())
+      result = graph_
+                   .create(InsertPoint::ahead_of(producer), Op::quantize, std::move(operands), producer->attributes(),
+                           {type}, producer->origin())
                    ->result();
     } else if (producer && producer->result_count() == 1 && moves(*producer)) {
       std::vector<Value *> operands = producer->operands();
       for (size_t i = 0; i < (producer->is(Op::concat) ? operands.size() : 1); ++i) operands[i] = flipped(operands[i]);
-      result = graph_.create(InsertPoint::ahead_of(producer), producer->op(), std::move(operands),
-                             producer->attributes(), {type}, producer->origin())
+      result = graph_
+                   .create(InsertPoint::ahead_of(producer), producer->op(), std::move(operands), producer->attributes(),
+                           {type}, producer->origin())
                    ->result();
     } else {
       const InsertPoint at = producer ? behind(producer) : InsertPoint{x->region(), x->region()->first()};
@@ -247,7 +254,8 @@ private:
   }
 
   // A constant with `list` along axis `axis` of a tensor of that rank; one number when all are equal.
-  template <class T> Value *channel_constant(Builder &builder, DType dtype, const std::vector<T> &list, size_t rank, size_t axis) {
+  template <class T>
+  Value *channel_constant(Builder &builder, DType dtype, const std::vector<T> &list, size_t rank, size_t axis) {
     std::vector<int64_t> dims(rank - axis, 1);
     dims[0] = static_cast<int64_t>(list.size());
     std::vector<double> values(list.begin(), list.end());
@@ -259,7 +267,8 @@ private:
   }
 
   // The real value of integer sums, in place of the node.
-  void scale_sums(Node *node, Builder &builder, Value *sums, const std::vector<float> &scales, size_t axis, Value *bias) {
+  void scale_sums(Node *node, Builder &builder, Value *sums, const std::vector<float> &scales, size_t axis,
+                  Value *bias) {
     const auto rank = static_cast<size_t>(node->result()->type().rank());
     Value *real = builder.cast(sums, DType::f32, false);
     real = builder.mul(real, channel_constant(builder, DType::f32, scales, rank, axis));
@@ -291,7 +300,8 @@ private:
     attributes.insert(attributes.begin(), {"compute", DType::i32});
     std::vector<Value *> operands{x, filter};
     if (bias) operands.push_back(bias);
-    return builder.value(Op::conv, std::move(operands), std::move(attributes), conv.result()->type().with_dtype(DType::i32));
+    return builder.value(Op::conv, std::move(operands), std::move(attributes),
+                         conv.result()->type().with_dtype(DType::i32));
   }
 
   // ---- dequantised operands
@@ -306,8 +316,7 @@ private:
     for (float &s : scales) s *= x->by.scale;
     const auto known = integer_bias(node->operand(2), scales);
     const auto [bytes, zero] = unsigned_bytes(x->x, x->by.zero);
-    const auto bias =
-        folded_bias(w->weights, zero, known ? *known : std::vector<int64_t>(scales.size(), 0));
+    const auto bias = folded_bias(w->weights, zero, known ? *known : std::vector<int64_t>(scales.size(), 0));
     if (!bias) return false;
     Builder builder = Builder::ahead_of(graph_, node);
     builder.set_origin(node->origin());
@@ -344,13 +353,14 @@ private:
   }
 
   // x * v + bias.
-  Value *integer_product(const Node *node, Builder &builder, Value *x, const Weights &w, const std::vector<int64_t> &bias,
-                         const Columns &columns) {
+  Value *integer_product(const Node *node, Builder &builder, Value *x, const Weights &w,
+                         const std::vector<int64_t> &bias, const Columns &columns) {
     const Type type = node->result()->type().with_dtype(DType::i32);
     Value *sums = builder.value(Op::contract, {x, builder.constant(w.bytes)},
                                 {{"compute", DType::i32}, {"equation", node->string("equation")}}, type);
     if (std::all_of(bias.begin(), bias.end(), [](int64_t b) { return b == 0; })) return sums;
-    return builder.add(sums, channel_constant(builder, DType::i32, bias, static_cast<size_t>(type.rank()), columns.in_y));
+    return builder.add(sums,
+                       channel_constant(builder, DType::i32, bias, static_cast<size_t>(type.rank()), columns.in_y));
   }
 
   // ---- integer operators with zero points
@@ -382,7 +392,8 @@ private:
   static bool is_product_of_pixels(const Node &conv) {
     const Shape &filter = conv.operand(1)->type().shape();
     const auto &strides = conv.ints("strides");
-    return conv.integer("group") == 1 && std::all_of(filter.begin() + 2, filter.end(), [](const Dim &d) { return d.is(1); }) &&
+    return conv.integer("group") == 1 &&
+           std::all_of(filter.begin() + 2, filter.end(), [](const Dim &d) { return d.is(1); }) &&
            std::all_of(strides.begin(), strides.end(), [](int64_t s) { return s == 1; });
   }
 
@@ -422,7 +433,8 @@ private:
     Value *start = at_run ? node->operand(2) : builder.constant(ConstantData::of_ints(DType::i32, {channels}, *bias));
     Value *sums = integer_sums(*node, builder, node->operand(0), builder.constant(w->bytes), start, zero);
     if (at_run)
-      sums = builder.sub(sums, zero_term(builder, node->operand(3), *w, static_cast<size_t>(node->result()->type().rank()), 1));
+      sums = builder.sub(
+          sums, zero_term(builder, node->operand(3), *w, static_cast<size_t>(node->result()->type().rank()), 1));
     if (w->offset != 0) sums = builder.add(sums, offset_term(builder, node->operand(0), w->offset, 1));
     graph_.replace(node->result(), sums);
     graph_.erase(node);
@@ -433,7 +445,8 @@ private:
   static bool is_row_product(const std::string &equation) {
     const size_t comma = equation.find(',');
     return equation.size() == 2 * comma + 5 && equation[comma - 1] == equation[comma + 1] &&
-           equation.compare(0, comma - 1, equation, comma + 5, comma - 1) == 0 && equation.back() == equation[comma + 2];
+           equation.compare(0, comma - 1, equation, comma + 5, comma - 1) == 0 &&
+           equation.back() == equation[comma + 2];
   }
 
   bool integer_contract(Node *node) {
@@ -443,19 +456,23 @@ private:
     if (!w || !is_scalar(node->operand(2))) return false;
     // Sums of rows of x stand beside those of the product where the columns of both are last.
     const int last = node->result()->type().rank() - 1;
-    if (w->offset != 0 && (node->operand(0)->type().rank() != last + 1 || !is_row_product(node->string("equation")))) return false;
+    if (w->offset != 0 && (node->operand(0)->type().rank() != last + 1 || !is_row_product(node->string("equation"))))
+      return false;
     const ConstantData *known = data_of(node->operand(2));
     const bool at_run = node->operand(2) && !known;
-    const auto bias =
-        folded_bias(*w, at_run ? 255 : known ? known->as_int(0) : 0, std::vector<int64_t>(w->sums.size(), 0));
+    const auto bias = folded_bias(*w,
+                                  at_run  ? 255
+                                  : known ? known->as_int(0)
+                                          : 0,
+                                  std::vector<int64_t>(w->sums.size(), 0));
     if (!bias) return false;
     Builder builder = Builder::ahead_of(graph_, node);
     builder.set_origin(node->origin());
     Value *sums = integer_product(node, builder, node->operand(0), *w,
                                   at_run ? std::vector<int64_t>(bias->size(), 0) : *bias, *columns);
     if (at_run)
-      sums = builder.sub(sums, zero_term(builder, node->operand(2), *w, static_cast<size_t>(node->result()->type().rank()),
-                                         columns->in_y));
+      sums = builder.sub(sums, zero_term(builder, node->operand(2), *w,
+                                         static_cast<size_t>(node->result()->type().rank()), columns->in_y));
     if (w->offset != 0) sums = builder.add(sums, offset_term(builder, node->operand(0), w->offset, last));
     graph_.replace(node->result(), sums);
     graph_.erase(node);

@@ -1,5 +1,5 @@
-// Finds where an output's strings come from: constants, moved about by gathers, reshapes and selections. The same movement of numbers gives
-// the positions of the strings in one list of all of them.
+// Finds where an output's strings come from: constants, moved about by gathers, reshapes and selections. The same
+// movement of numbers gives the positions of the strings in one list of all of them.
 #include "cameo/passes/labels.h"
 
 #include "cameo/ir/builder.h"

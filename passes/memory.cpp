@@ -1,8 +1,8 @@
 // Memory planning (see memory.h).
 //
-// Offsets are 2-dimensional packing with fixed positions in time. Greedy by size with best fit ("Efficient Memory Management for Deep
-// Neural Net Inference", Pisarchyk and Lee, 2020) is within a few percent of the lower bound on usual models; several orders are
-// tried and the smallest arena is taken.
+// Offsets are 2-dimensional packing with fixed positions in time. Greedy by size with best fit ("Efficient Memory
+// Management for Deep Neural Net Inference", Pisarchyk and Lee, 2020) is within a few percent of the lower bound on
+// usual models; several orders are tried and the smallest arena is taken.
 #include "memory.h"
 
 #include "cameo/ir/dim_terms.h"
@@ -29,8 +29,8 @@ struct Item {
   int64_t offset = -1;
 };
 
-// Places the items in the given order, each where the gap between those that live at the same time is smallest. Returns the
-// extent of all.
+// Places the items in the given order, each where the gap between those that live at the same time is smallest. Returns
+// the extent of all.
 int64_t place(std::vector<Item> &items, const std::vector<size_t> &order) {
   int64_t total = 0;
   std::vector<size_t> placed; // by offset
@@ -80,8 +80,8 @@ int64_t place_best(std::vector<Item> &items) {
   return best;
 }
 
-// min(c, n) where no memory holds c of them: n, which it never exceeds. What is sliced up to such a c (exporters write the largest
-// integer that they know) then shares memory with the rest.
+// min(c, n) where no memory holds c of them: n, which it never exceeds. What is sliced up to such a c (exporters write
+// the largest integer that they know) then shares memory with the rest.
 Dim without_far_limits(const Dim &bytes) {
   constexpr int64_t kFar = int64_t{1} << 24;
   using Kind = graph::DimFactor::Kind;
@@ -112,7 +112,8 @@ Dim without_far_limits(const Dim &bytes) {
 
 int64_t head_bytes(const Plan &plan) {
   const bool needed = std::any_of(plan.steps.begin(), plan.steps.end(), [](const Step &s) {
-    return s.kind == Step::Kind::rules || s.kind == Step::Kind::grow || s.kind == Step::Kind::loop || s.kind == Step::Kind::check || !s.rules.empty();
+    return s.kind == Step::Kind::rules || s.kind == Step::Kind::grow || s.kind == Step::Kind::loop ||
+           s.kind == Step::Kind::check || !s.rules.empty();
   });
   return needed ? 8 * (1 + static_cast<int64_t>(plan.slots.size()) + 2 * grown_buffers(plan)) : 0;
 }

@@ -4,7 +4,8 @@
 //   %b = transpose %a : f32             =>   %c = dequantize %b, %s, %z
 //   %c = quantize %b, %s, %z                 then %c = %b
 //
-// Laws, for one scale s > 0 and zero point z of the tensor and a move M (reshape, transpose, slice, gather, largest of a window, ...):
+// Laws, for one scale s > 0 and zero point z of the tensor and a move M (reshape, transpose, slice, gather, largest of
+// a window, ...):
 //   M(dequantize(x, s, z)) = dequantize(M(x), s, z)
 //   quantize(concat(a, b), s, z) = concat(quantize(a, s, z), quantize(b, s, z))     where a, b are dequantised
 //   quantize(dequantize(x, s, z), s, z) = x                                         tried on every x

@@ -1,5 +1,5 @@
-// Numbers for the nodes and values of a graph's main function: positions in the order of definition, which printing and parsing
-// keep. A plan names them by these. Private to passes/.
+// Numbers for the nodes and values of a graph's main function: positions in the order of definition, which printing and
+// parsing keep. A plan names them by these. Private to passes/.
 #pragma once
 
 #include "cameo/ir/graph.h"

@@ -1,5 +1,5 @@
-// Packing of constants (see pack.h). Each term of a placement depends on one dim, so the offset of an element is a sum of one table
-// entry per dim.
+// Packing of constants (see pack.h). Each term of a placement depends on one dim, so the offset of an element is a sum
+// of one table entry per dim.
 #include "pack.h"
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// The ordered pipeline of graph passes: read it top to bottom. After a pass with a stage, the graph keeps the invariants of that stage
-// (src/ir/verify.cpp).
+// The ordered pipeline of graph passes: read it top to bottom. After a pass with a stage, the graph keeps the
+// invariants of that stage (src/ir/verify.cpp).
 #include "cameo/passes/passes.h"
 
 namespace cameo::passes {
@@ -30,7 +30,8 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize, std::nullopt, "rewrite nodes by local laws: identities, compositions, normal forms"},
     {"requantize", requantize, std::nullopt, "quantise integer sums with one multiplication"},
     {"tabulate", tabulate, std::nullopt, "make tables of functions of one quantised tensor"},
-    // What exporters took apart has kernels of its own. A step that a dead node reads as well could not be told from one that matters;
+    // What exporters took apart has kernels of its own. A step that a dead node reads as well could not be told from
+    // one that matters;
     // the steps that are left over go with the dead code below.
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     {"recover_normalization", recover_normalization, std::nullopt, "find layer normalisations in their steps"},

@@ -1,5 +1,5 @@
-// Where tensors lie: dense placements from a type's layout, views as arithmetic on placements, and the Bindings that kernels are
-// compiled for. Private to passes/.
+// Where tensors lie: dense placements from a type's layout, views as arithmetic on placements, and the Bindings that
+// kernels are compiled for. Private to passes/.
 #pragma once
 
 #include "cameo/passes/plan.h"
@@ -33,8 +33,8 @@ struct Bound {
   loop::Binding binding;
   graph::Dim start; ///< the pointer, in elements from the start of the buffer
 };
-/// `type` is the tensor's; `align` what is known of the buffer's start, in bytes. Strides that are not constant become symbols
-/// of the kernel.
+/// `type` is the tensor's; `align` what is known of the buffer's start, in bytes. Strides that are not constant become
+/// symbols of the kernel.
 Bound bind(const Placement &place, const graph::Type &type, int64_t align, ops::Lowered &lowered);
 /// The inverse, for a constant's packed format.
 Placement unbind(const loop::Binding &binding, int32_t buffer);

@@ -1,12 +1,13 @@
 // Makes the default plan of a graph for a target.
 //
-// In order: every node gets its kernel (views none, when memory allows); borders are collected from the kernels that read over
-// edges; then node by node each result gets a place: inside a concatenation that wants it, over an operand that dies, in a new buffer
-// with the border that its readers wish. Results of the model that fill a buffer of their own are moved to the caller's memory, the
-// rest is copied there. Last come schedules, which also choose the packed formats of constants, and the arena.
+// In order: every node gets its kernel (views none, when memory allows); borders are collected from the kernels that
+// read over edges; then node by node each result gets a place: inside a concatenation that wants it, over an operand
+// that dies, in a new buffer with the border that its readers wish. Results of the model that fill a buffer of their
+// own are moved to the caller's memory, the rest is copied there. Last come schedules, which also choose the packed
+// formats of constants, and the arena.
 //
-// Branches and loops are steps between brackets (plan_control.cpp). A size that has no bound over the symbols of the caller is no part
-// of the arena: its buffer is allocated while running (plan_symbols.cpp).
+// Branches and loops are steps between brackets (plan_control.cpp). A size that has no bound over the symbols of the
+// caller is no part of the arena: its buffer is allocated while running (plan_symbols.cpp).
 #include "planner.h"
 
 #include "memory.h"
@@ -149,8 +150,7 @@ void Planner::place_kernel(const Node &node) {
     if (a.kind == ops::Argument::Kind::operand && !argument_value(node, a)->constant())
       require_place(argument_value(node, a));
   for (size_t i = 0; i < lowered.arguments.size(); ++i)
-    if (lowered.arguments[i].kind == ops::Argument::Kind::result)
-      place_result(node, lowered, static_cast<int32_t>(i));
+    if (lowered.arguments[i].kind == ops::Argument::Kind::result) place_result(node, lowered, static_cast<int32_t>(i));
   Step step;
   step.node = numbers_.of(&node);
   step.algorithm = algorithms_[static_cast<size_t>(step.node)];
@@ -183,8 +183,8 @@ void Planner::place_result(const Node &node, const ops::Lowered &lowered, int32_
   if (border) add_fill(v);
 }
 
-// A value that is transposed and nothing else lies as the transposed one would, where rows stay rows: so that what follows (a
-// reshape that joins heads) is a view of it.
+// A value that is transposed and nothing else lies as the transposed one would, where rows stay rows: so that what
+// follows (a reshape that joins heads) is a view of it.
 bool Planner::settle_turned(const Value *v) {
   if (!options_.views || is_runtime(v->type()) || v->uses().size() != 1 || !v->type().layout().order.empty() ||
       !v->type().layout().blocks.empty())
@@ -236,8 +236,7 @@ bool Planner::overwrite_operand(const Node &node, const ops::Lowered &lowered, i
 // Whether nobody reads the buffer after `now`.
 bool Planner::dies_at(int32_t buffer, int32_t now) const {
   const std::vector<int32_t> &values = inhabitants_[static_cast<size_t>(buffer)];
-  return std::none_of(values.begin(), values.end(),
-                      [&](int32_t v) { return last_use_[static_cast<size_t>(v)] > now; });
+  return std::none_of(values.begin(), values.end(), [&](int32_t v) { return last_use_[static_cast<size_t>(v)] > now; });
 }
 
 // Whether the kernel reads the buffer through another argument as well.

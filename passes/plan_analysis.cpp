@@ -1,5 +1,5 @@
-// What the planner knows of a graph before it places anything: the kernel of each node, the last use of each value, the borders that
-// readers wish.
+// What the planner knows of a graph before it places anything: the kernel of each node, the last use of each value, the
+// borders that readers wish.
 #include "planner.h"
 
 #include "choose_algorithm.h"
@@ -83,9 +83,9 @@ void Planner::check_control(const Node &node) {
   if (node.is(Op::loop) && problems_.size() == before)
     for (size_t i = std::max<size_t>(node.operand_count(), 2) - 2; i < node.result_count(); ++i)
       if (bits(node.result(i)->type().dtype()) < 8)
-        problems_.push_back({ExitCode::unsupported, where,
-                             "a loop that stacks slices of " + std::string(name(node.result(i)->type().dtype())) +
-                                 " has no kernel"});
+        problems_.push_back(
+            {ExitCode::unsupported, where,
+             "a loop that stacks slices of " + std::string(name(node.result(i)->type().dtype())) + " has no kernel"});
 }
 
 // `time` of a use in region `where`, or when the loops end that repeat it while the value stays the same.

@@ -1,11 +1,14 @@
 // Branches and loops in a plan.
 //
-// if     Each result has memory of its own, in which both branches put it: the kernel that computes it where that is possible, else a
+// if     Each result has memory of its own, in which both branches put it: the kernel that computes it where that is
+// possible, else a
 //        copy at the end of the branch.
-// loop   Each carried value has a home, where the body finds it and where the next iteration's value must be when the body ends. The
-//        initial value dies in it or is copied to it; the next value is written over it when nobody needs the old one any more,
-//        else it is copied at the end of the iteration. The result of the loop is what its home holds in the end. Slices are written
-//        where they belong in the stacked result: `counter`, the number of the iteration, is a run-time symbol like those of extents.
+// loop   Each carried value has a home, where the body finds it and where the next iteration's value must be when the
+// body ends. The
+//        initial value dies in it or is copied to it; the next value is written over it when nobody needs the old one
+//        any more, else it is copied at the end of the iteration. The result of the loop is what its home holds in the
+//        end. Slices are written where they belong in the stacked result: `counter`, the number of the iteration, is a
+//        run-time symbol like those of extents.
 //
 // What the regions use of outside lives until the loop ends (Planner::use_time, extend_over_loops).
 #include "planner.h"
@@ -292,8 +295,8 @@ void Planner::yield_slices(const Node &node, const Dim &counter) {
   }
 }
 
-// Moves the next values to their homes. Those that lie in the home of another are saved first; extents change when everything is
-// moved.
+// Moves the next values to their homes. Those that lie in the home of another are saved first; extents change when
+// everything is moved.
 void Planner::yield_carried(const Node &node) {
   const Region *body = node.body();
   std::vector<Rule> checks, updates;

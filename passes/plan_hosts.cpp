@@ -33,8 +33,8 @@ void Planner::host_concatenations() {
     bool any = false;
     for (size_t i = 0; i < node->operand_count(); ++i) {
       const Value *v = node->operand(i);
-      if (can_be_hosted(v) && v->region() == node->region() &&
-          v->type().layout() == node->result()->type().layout() && known_at(node->result()->type(), v)) {
+      if (can_be_hosted(v) && v->region() == node->region() && v->type().layout() == node->result()->type().layout() &&
+          known_at(node->result()->type(), v)) {
         hosts_[numbers_.of(v)] = {Host::Kind::part, node->result(), axis, start};
         any = true;
       }

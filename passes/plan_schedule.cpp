@@ -1,4 +1,5 @@
-// The last decisions of a plan: how each kernel runs, in which format it reads its constants, where stages keep values of symbolic size.
+// The last decisions of a plan: how each kernel runs, in which format it reads its constants, where stages keep values
+// of symbolic size.
 #include "memory.h"
 #include "planner.h"
 
@@ -28,8 +29,8 @@ void Planner::schedule() {
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
     if (!runs_kernel(plan_.steps[s].kind)) continue;
     schedule(plan_.steps[s]);
-    // Values between two stages of symbolic extents have no room in scratch memory. What has memory is scheduled in another way, and
-    // may leave others without.
+    // Values between two stages of symbolic extents have no room in scratch memory. What has memory is scheduled in
+    // another way, and may leave others without.
     for (std::vector<int32_t> homeless; !(homeless = homeless_stages(plan_.steps[s])).empty();) {
       add_temporaries(static_cast<int32_t>(s), homeless);
       schedule(plan_.steps[s]);
@@ -57,12 +58,14 @@ void Planner::choose_schedule(Step &step, bool scarce) {
     return;
   }
   const std::vector<loop::Binding> before = bound.bindings;
-  step.schedule = step.algorithm.starts_with("winograd") ? ops::winograd_schedule(kernel, bound.bindings, target_, scarce)
-                                                         : loop::default_schedule(kernel, bound.bindings, target_);
+  step.schedule = step.algorithm.starts_with("winograd")
+                      ? ops::winograd_schedule(kernel, bound.bindings, target_, scarce)
+                      : loop::default_schedule(kernel, bound.bindings, target_);
   for (size_t i = 0; i < kernel.stages.size(); ++i) {
     const loop::Place where = step.schedule.stages[i].place;
     if (where != loop::Place::local && (where != loop::Place::root || !kernel.stages[i].stores.empty())) continue;
-    if (step.kind == Step::Kind::kernel && homeless_stages(step).empty()) // else it is scheduled once more, with memory for them
+    if (step.kind == Step::Kind::kernel &&
+        homeless_stages(step).empty()) // else it is scheduled once more, with memory for them
       scratch_bytes_ = applied_.get(kernel, bound.bindings, step.schedule).scratch_bytes;
     break;
   }
@@ -137,7 +140,8 @@ void Planner::pack(Step &step, int32_t argument, const loop::Binding &binding) {
       return;
     }
   }
-  p.buffer = add_buffer(BufferPlan::Space::weights, numbers_.of(v), bytes_of(argument_type(node, lowered, static_cast<size_t>(argument)).dtype(), binding.size));
+  p.buffer = add_buffer(BufferPlan::Space::weights, numbers_.of(v),
+                        bytes_of(argument_type(node, lowered, static_cast<size_t>(argument)).dtype(), binding.size));
   packed_.emplace_back(numbers_.of(v), made_by, p);
   step.packed.emplace_back(argument, std::move(p));
 }

@@ -1,9 +1,9 @@
-// Run-time symbols in a plan. A node whose result has an extent that only the run knows is preceded by `rules`, which compute the
-// number (from the elements of a shape, from a kernel that counts), check it and keep it at the head of the arena; kernels and
-// addresses behind it read it there.
+// Run-time symbols in a plan. A node whose result has an extent that only the run knows is preceded by `rules`, which
+// compute the number (from the elements of a shape, from a kernel that counts), check it and keep it at the head of the
+// arena; kernels and addresses behind it read it there.
 //
-// Memory of such a size is reserved for the largest value that the bounds of symbols allow. Where there is no bound over the
-// caller's symbols, the buffer is `grown`: allocated when the extents are known.
+// Memory of such a size is reserved for the largest value that the bounds of symbols allow. Where there is no bound
+// over the caller's symbols, the buffer is `grown`: allocated when the extents are known.
 #include "planner.h"
 
 #include <algorithm>
@@ -48,9 +48,9 @@ bool Planner::known_at(const Type &type, const Value *v) const {
   type.for_each_symbol([&](const std::string &key) {
     if (key[0] != '?') return;
     const Node *definer = definers_.at(key);
-    known &= definer && (definer == v->producer() || !has_branches(*definer)
-                             ? times(*definer).begin <= times(*v->producer()).begin
-                             : times(*definer).end < times(*v->producer()).begin);
+    known &= definer &&
+             (definer == v->producer() || !has_branches(*definer) ? times(*definer).begin <= times(*v->producer()).begin
+                                                                  : times(*definer).end < times(*v->producer()).begin);
   });
   return known;
 }
@@ -199,8 +199,7 @@ void Planner::define_extents(const Node &node) {
   step.to = place;
   std::vector<int32_t> buffers{b};
   for (const ops::Argument &a : lowered->arguments)
-    if (a.kind == ops::Argument::Kind::operand)
-      buffers.push_back(require_place(argument_value(node, a)).buffer);
+    if (a.kind == ops::Argument::Kind::operand) buffers.push_back(require_place(argument_value(node, a)).buffer);
   add_step(std::move(step), buffers);
   std::vector<Rule> rules;
   int64_t element = 0;

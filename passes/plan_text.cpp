@@ -6,11 +6,13 @@
 //   value  = "value" n place
 //   place  = "in" n ["offset" dim] ["terms" "(" term {"," term} ")"] ["halo" "(" n n {"," n n} ")" "fill" real]
 //   term   = n ["/" n] ["mod" n] "*" dim
-//   step   = kind ["node" n] ["value" n] ["buffer" n] ["keep"] ["counter" dim] ["from" place] ["to" place] ["algorithm" string]
+//   step   = kind ["node" n] ["value" n] ["buffer" n] ["keep"] ["counter" dim] ["from" place] ["to" place] ["algorithm"
+//   string]
 //            {"rule" rule} {"packed" n place} {"temporary" "stage" n "component" n "in" n} ["scratch" n] [schedule]
 //   rule   = ("define" | "once" | "equal" | "spread") dim ["most" dim] ["element" n] {"factor" dim}
 //
-// dim is an expression as in types of Graph IR, schedule as in src/loop/schedule_text.cpp. A line a step, besides its schedule.
+// dim is an expression as in types of Graph IR, schedule as in src/loop/schedule_text.cpp. A line a step, besides its
+// schedule.
 #include "plan_rules.h"
 #include "planner.h"
 
@@ -75,7 +77,8 @@ std::string text(const Placement &place) {
   }
   if (!place.terms.empty()) out += ")";
   for (size_t i = 0; i < place.halo.size(); ++i)
-    out += (i == 0 ? " halo (" : ", ") + std::to_string(place.halo[i].first) + " " + std::to_string(place.halo[i].second);
+    out +=
+        (i == 0 ? " halo (" : ", ") + std::to_string(place.halo[i].first) + " " + std::to_string(place.halo[i].second);
   if (!place.halo.empty()) out += ") fill " + real_text(place.fill);
   return out;
 }
@@ -161,7 +164,8 @@ private:
   void buffer() {
     BufferPlan b;
     const size_t offset = lex_.peek().offset;
-    if (small("a buffer") != static_cast<int32_t>(plan_.buffers.size())) lex_.fail(offset, "buffers are numbered in order");
+    if (small("a buffer") != static_cast<int32_t>(plan_.buffers.size()))
+      lex_.fail(offset, "buffers are numbered in order");
     const std::optional<Space> space = accept_word(lex_, kSpaces);
     if (!space) lex_.fail_here("expected input, output, weights, arena or grown");
     b.space = space.value_or(Space::arena);
@@ -179,7 +183,8 @@ private:
   void value() {
     const size_t offset = lex_.peek().offset;
     ValuePlan v{small("a value"), {}};
-    if (!plan_.values.empty() && v.value <= plan_.values.back().value) lex_.fail(offset, "values are in ascending order");
+    if (!plan_.values.empty() && v.value <= plan_.values.back().value)
+      lex_.fail(offset, "values are in ascending order");
     v.place = place();
     plan_.values.push_back(std::move(v));
   }
@@ -279,8 +284,8 @@ private:
         line_start_ = counted_ + 1;
       }
     }
-    const std::string padded = std::string(lines_, '\n') + std::string(offset - line_start_, ' ') +
-                               std::string(text_.substr(offset, length));
+    const std::string padded =
+        std::string(lines_, '\n') + std::string(offset - line_start_, ' ') + std::string(text_.substr(offset, length));
     Step &step = plan_.steps[number];
     CAMEO_TRY(const BoundStep bound, bind_planned(plan_, step, numbers_));
     CAMEO_TRY(step.schedule, loop::parse_schedule(padded, bound.lowered.kernel, file_));

@@ -1,14 +1,15 @@
 // Verifies plans. The rules:
 //
-//   form        every number (buffer, value, node, port, argument, stage) exists; a step has what its kind needs; branches and loops
+//   form        every number (buffer, value, node, port, argument, stage) exists; a step has what its kind needs;
+//   branches and loops
 //               nest and belong to `if` and `loop` nodes; placements have terms and halos of their tensor's rank
-//   memory      arena buffers begin at multiples of 64 behind the head, end inside the arena, and do not overlap while both live
-//   placement   every element of a value, its halo included, lies inside its buffer
-//   ports       inputs and outputs are row-major and fill their buffers
-//   order       a step reads only buffers that the caller filled, constants, or what a step before it wrote
+//   memory      arena buffers begin at multiples of 64 behind the head, end inside the arena, and do not overlap while
+//   both live placement   every element of a value, its halo included, lies inside its buffer ports       inputs and
+//   outputs are row-major and fill their buffers order       a step reads only buffers that the caller filled,
+//   constants, or what a step before it wrote
 //
-// Sizes that depend on symbols are compared at several values of them: what is symbolic is linear or close to it. What only a run
-// can tell is not compared here: the run checks it against the bounds that sizes were made from.
+// Sizes that depend on symbols are compared at several values of them: what is symbolic is linear or close to it. What
+// only a run can tell is not compared here: the run checks it against the bounds that sizes were made from.
 #include "memory.h"
 #include "plan_rules.h"
 
@@ -37,8 +38,10 @@ public:
     int32_t previous = -1;
     for (const ValuePlan &v : plan_.values) {
       const std::string where = "value " + std::to_string(v.value);
-      if (v.value <= previous || v.value >= numbers_.value_count()) say(where, "does not exist, or stands in the wrong place");
-      else check_place(where, v.place, numbers_.value(v.value)->type());
+      if (v.value <= previous || v.value >= numbers_.value_count())
+        say(where, "does not exist, or stands in the wrong place");
+      else
+        check_place(where, v.place, numbers_.value(v.value)->type());
       previous = v.value;
     }
     for (step_ = 0; step_ < plan_.steps.size(); ++step_) check_step(plan_.steps[step_]);
@@ -93,17 +96,21 @@ private:
     case Kind::kernel:
     case Kind::extents:
       if (!is_node(s.node)) return say(here(), "runs node " + std::to_string(s.node) + ", which does not exist");
-      if (s.kind == Kind::kernel) check_kernel(s, *numbers_.node(s.node));
-      else if (!exists(s.to.buffer)) say(here(), "writes extents nowhere");
+      if (s.kind == Kind::kernel)
+        check_kernel(s, *numbers_.node(s.node));
+      else if (!exists(s.to.buffer))
+        say(here(), "writes extents nowhere");
       break;
     case Kind::fill:
     case Kind::copy:
     case Kind::check:
       if (!is_value(s.value)) return say(here(), "is of value " + std::to_string(s.value) + ", which does not exist");
-      if (s.from.buffer < 0 && !plan_.find(s.value)) say(here(), "reads value " + std::to_string(s.value) + ", which has no memory");
+      if (s.from.buffer < 0 && !plan_.find(s.value))
+        say(here(), "reads value " + std::to_string(s.value) + ", which has no memory");
       if (s.kind == Kind::copy) check_place(here(), s.to, numbers_.value(s.value)->type());
       if (s.kind == Kind::copy && s.from.buffer >= 0) check_place(here(), s.from, numbers_.value(s.value)->type());
-      if (s.kind == Kind::fill && plan_.find(s.value) && plan_.find(s.value)->place.halo.empty()) say(here(), "fills no halo");
+      if (s.kind == Kind::fill && plan_.find(s.value) && plan_.find(s.value)->place.halo.empty())
+        say(here(), "fills no halo");
       break;
     case Kind::rules:
       for (const Rule &r : s.rules)
@@ -119,12 +126,16 @@ private:
         say(here(), "is not of a node that branches or loops");
       break;
     case Kind::otherwise:
-      if (open_.empty() || open_.back().second != Kind::branch) say(here(), "has no branch");
-      else open_.back().second = Kind::otherwise;
+      if (open_.empty() || open_.back().second != Kind::branch)
+        say(here(), "has no branch");
+      else
+        open_.back().second = Kind::otherwise;
       break;
     case Kind::end:
-      if (open_.empty()) say(here(), "ends nothing");
-      else open_.pop_back();
+      if (open_.empty())
+        say(here(), "ends nothing");
+      else
+        open_.pop_back();
       break;
     }
   }
@@ -150,7 +161,8 @@ private:
     if (s.scratch >= 0 && (!exists(s.scratch) || buffer(s.scratch).space != Space::arena))
       say(here(), "has scratch memory outside of the arena");
     for (const Temporary &t : s.temporaries)
-      if (t.stage < 0 || t.stage >= static_cast<int32_t>(lowered->kernel.stages.size()) || !exists(t.buffer) || t.component < 0 ||
+      if (t.stage < 0 || t.stage >= static_cast<int32_t>(lowered->kernel.stages.size()) || !exists(t.buffer) ||
+          t.component < 0 ||
           t.component >= static_cast<int32_t>(lowered->kernel.stages[static_cast<size_t>(t.stage)].types.size()))
         say(here(), "has memory for a stage that does not exist");
   }
@@ -180,7 +192,8 @@ private:
         if (b.space != Space::arena) continue;
         const std::optional<int64_t> offset = at(b.offset, n), bytes = at(b.bytes, n);
         const std::string where = "buffer " + std::to_string(i);
-        if (!offset || !bytes) say(where, "has a size that only a run can tell");
+        if (!offset || !bytes)
+          say(where, "has a size that only a run can tell");
         else if (*offset % 64 != 0 || *offset < head_bytes(plan_) || *bytes < 0 || *offset + *bytes > *arena)
           say(where, "does not lie in the arena");
         else if (*bytes > 0)

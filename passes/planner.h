@@ -144,33 +144,34 @@ private:
   Numbering numbers_;
   Plan plan_;
   Diagnostics problems_;
-  std::vector<graph::Node *> nodes_;                  ///< those with steps, outer ones before inner ones
-  std::vector<std::optional<ops::Lowered>> kernels_;  ///< by node
-  std::vector<std::string> algorithms_;               ///< by node
+  std::vector<graph::Node *> nodes_;                 ///< those with steps, outer ones before inner ones
+  std::vector<std::optional<ops::Lowered>> kernels_; ///< by node
+  std::vector<std::string> algorithms_;              ///< by node
   loop::Module module_;
-  KernelCache applied_{module_, target_}; ///< kernels that need scratch memory
-  int64_t scratch_bytes_ = 0;             ///< of the step that was scheduled last, in the arena
-  std::vector<int64_t> spare_;            ///< by step: bytes of the arena that no tensor needs then
-  std::vector<Times> times_;                          ///< by node
-  std::map<uint32_t, int32_t> yield_times_;           ///< by id of region
-  std::vector<std::optional<Placement>> places_;      ///< by value
-  std::vector<int32_t> last_use_;                     ///< by value: a time, or kForever
-  std::vector<std::optional<Reach>> borders_;         ///< by value
-  std::vector<std::vector<int32_t>> inhabitants_;     ///< by buffer: values
-  std::vector<graph::Dim> sizes_;                     ///< by buffer: its bytes, over all symbols
-  std::map<int32_t, Host> hosts_;                     ///< by value
-  std::set<int32_t> in_place_concats_;                ///< nodes
-  std::map<int32_t, Home> homes_;                     ///< by value that is yielded
-  std::set<int32_t> home_buffers_;                    ///< what only the next iteration's value may overwrite
+  KernelCache applied_{module_, target_};               ///< kernels that need scratch memory
+  int64_t scratch_bytes_ = 0;                           ///< of the step that was scheduled last, in the arena
+  std::vector<int64_t> spare_;                          ///< by step: bytes of the arena that no tensor needs then
+  std::vector<Times> times_;                            ///< by node
+  std::map<uint32_t, int32_t> yield_times_;             ///< by id of region
+  std::vector<std::optional<Placement>> places_;        ///< by value
+  std::vector<int32_t> last_use_;                       ///< by value: a time, or kForever
+  std::vector<std::optional<Reach>> borders_;           ///< by value
+  std::vector<std::vector<int32_t>> inhabitants_;       ///< by buffer: values
+  std::vector<graph::Dim> sizes_;                       ///< by buffer: its bytes, over all symbols
+  std::map<int32_t, Host> hosts_;                       ///< by value
+  std::set<int32_t> in_place_concats_;                  ///< nodes
+  std::map<int32_t, Home> homes_;                       ///< by value that is yielded
+  std::set<int32_t> home_buffers_;                      ///< what only the next iteration's value may overwrite
   std::map<std::string, const graph::Node *> definers_; ///< by run-time symbol
   std::set<std::string> defined_;                       ///< run-time symbols that have a value by now
   std::set<std::pair<graph::Dim, graph::Dim>> checked_; ///< extents whose broadcasting is checked by now
-  std::vector<std::pair<graph::Dim, graph::Dim>> products_; ///< products of run-time extents that are known to be equal to the second
+  std::vector<std::pair<graph::Dim, graph::Dim>>
+      products_;                     ///< products of run-time extents that are known to be equal to the second
   std::vector<graph::Dim> counters_; ///< of the loops that are being placed
   mutable int bound_depth_ = 0;
   int32_t now_ = 0; ///< the last time that was given
   int64_t next_symbol_ = 0;
-  int32_t grown_ = 0; ///< buffers
+  int32_t grown_ = 0;                                               ///< buffers
   std::vector<std::tuple<int32_t, std::string, Placement>> packed_; ///< constants in formats of their kernels
 };
 

@@ -1,4 +1,5 @@
-// What the passes over quantised tensors recognise: reals that stand for integers of 8 bits and one scale. Private to passes/.
+// What the passes over quantised tensors recognise: reals that stand for integers of 8 bits and one scale. Private to
+// passes/.
 #pragma once
 
 #include "cameo/ir/graph.h"

@@ -4,8 +4,9 @@
 //   x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))       =>   gelu_tanh(x)
 //   x sigmoid(a x)                                      =>   swish(x), alpha = a
 //
-// Factors may stand in any order and any nesting: a product is taken apart into one number and what it multiplies. Numbers must be as
-// close as their dtype can write them. It refuses products of which somebody else reads a part, and dtypes that are no floats.
+// Factors may stand in any order and any nesting: a product is taken apart into one number and what it multiplies.
+// Numbers must be as close as their dtype can write them. It refuses products of which somebody else reads a part, and
+// dtypes that are no floats.
 #include "cameo/passes/passes.h"
 
 #include "canonicalize.h"

@@ -1,17 +1,16 @@
 // Finds attention in the contractions and the softmax that exporters write for it.
 //
-//   %s = contract %q, %k {equation = "abmk,abnk->abmn"}       %y = attention %q, %k, %v, %mask {causal = false, scale = 0.125}
-//   %t = mul %s, 0.125                                  =>
-//   %u = add %t, %mask
-//   %p = softmax %u {axis = 3}
-//   %y = contract %p, %v {equation = "abmk,abkn->abmn"}
+//   %s = contract %q, %k {equation = "abmk,abnk->abmn"}       %y = attention %q, %k, %v, %mask {causal = false, scale =
+//   0.125} %t = mul %s, 0.125                                  => %u = add %t, %mask %p = softmax %u {axis = 3} %y =
+//   contract %p, %v {equation = "abmk,abkn->abmn"}
 //
-// The equations may list their axes in any order: operands and result are transposed, which costs nothing as they are only read and
-// written with other strides. The scale may be a division, or missing, as may the mask; there may be
+// The equations may list their axes in any order: operands and result are transposed, which costs nothing as they are
+// only read and written with other strides. The scale may be a division, or missing, as may the mask; there may be
 // several. select(c, %t, n) with a very small number n is a mask as well: 0 where c holds, n elsewhere.
 //
-// A row of scores that are all minus infinity, NaN in these steps, is 0 in attention. It refuses scores that anybody else reads, more than two axes of heads, heads whose number or size only the run knows, and dtypes
-// other than f32, f16 and bf16 (scores of half precision are then kept in f32). It expects canonical nodes.
+// A row of scores that are all minus infinity, NaN in these steps, is 0 in attention. It refuses scores that anybody
+// else reads, more than two axes of heads, heads whose number or size only the run knows, and dtypes other than f32,
+// f16 and bf16 (scores of half precision are then kept in f32). It expects canonical nodes.
 #include "cameo/passes/passes.h"
 
 #include "canonicalize.h"

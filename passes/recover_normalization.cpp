@@ -1,13 +1,13 @@
 // Finds layer normalisation and its form without mean in the steps that exporters write.
 //
-//   %m = reduce %x {axes = [2], fn = mean, keepdims = true}      %y = normalize %x, %g, %b {axes = [2], epsilon = 1e-12, kind = layer}
-//   %d = sub %x, %m
-//   %v = reduce (mul %d, %d) {axes = [2], fn = mean, ...}   =>
-//   %y = add (mul (div %d, (sqrt (add %v, 1e-12))), %g), %b
+//   %m = reduce %x {axes = [2], fn = mean, keepdims = true}      %y = normalize %x, %g, %b {axes = [2], epsilon =
+//   1e-12, kind = layer} %d = sub %x, %m %v = reduce (mul %d, %d) {axes = [2], fn = mean, ...}   => %y = add (mul (div
+//   %d, (sqrt (add %v, 1e-12))), %g), %b
 //
-// The quotient may be a product with a reciprocal, scale and bias may be missing; without %m it is the rms kind. It refuses axes that
-// are not the last ones, steps whose value somebody else reads, scales that are larger than a row, and dtypes other than f32, f16 and
-// bf16 (half precision is then normalised in f32). It expects canonical nodes: pow(x, 2) is mul(x, x), constants stand on the right.
+// The quotient may be a product with a reciprocal, scale and bias may be missing; without %m it is the rms kind. It
+// refuses axes that are not the last ones, steps whose value somebody else reads, scales that are larger than a row,
+// and dtypes other than f32, f16 and bf16 (half precision is then normalised in f32). It expects canonical nodes:
+// pow(x, 2) is mul(x, x), constants stand on the right.
 #include "cameo/passes/passes.h"
 
 #include "canonicalize.h"

@@ -6,9 +6,10 @@
 //   %q = quantize %r, 0.25, 0
 //
 // Laws, for a scale s > 0:
-//   quantize(x * m + b, s, z) = quantize(x * (m / s) + b / s, 1, z)       sums are integers, so only a quotient next to a tie may turn
-//   relu(x) / s = relu(x / s),  clip(x, l, h) / s = clip(x / s, l / s, h / s),  leaky_relu(x) / s = leaky_relu(x / s)
-//   quantize(relu(x), s, z) = quantize(x, s, z)                           where z is the least integer
+//   quantize(x * m + b, s, z) = quantize(x * (m / s) + b / s, 1, z)       sums are integers, so only a quotient next to
+//   a tie may turn relu(x) / s = relu(x / s),  clip(x, l, h) / s = clip(x / s, l / s, h / s),  leaky_relu(x) / s =
+//   leaky_relu(x / s) quantize(relu(x), s, z) = quantize(x, s, z)                           where z is the least
+//   integer
 // It refuses values on the way that others need, and functions that do not scale.
 #include "cameo/passes/passes.h"
 

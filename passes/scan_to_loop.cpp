@@ -5,8 +5,9 @@
 //   }                                                   =>   ... yield %true, %b, %y
 //                                                          }
 //
-// The trip count is the number of slices. A sequence that is read backwards is gathered at n - 1 - i; results are stacked in order of
-// the iterations along the first axis, and turned around and moved to the axis where they belong behind the loop: views, mostly.
+// The trip count is the number of slices. A sequence that is read backwards is gathered at n - 1 - i; results are
+// stacked in order of the iterations along the first axis, and turned around and moved to the axis where they belong
+// behind the loop: views, mostly.
 #include "cameo/passes/passes.h"
 
 #include "cameo/ir/builder.h"
@@ -51,8 +52,7 @@ void lower_scan(Graph &graph, Node *scan) {
   Value *backwards = nullptr;
   for (size_t i = 0; i < inputs; ++i) {
     if (input_reverse[i] && !backwards) backwards = inner.sub(scalar_of(inner, length - 1), iteration);
-    Value *slice =
-        inner.gather(scan->operand(states + i), input_reverse[i] ? backwards : iteration, input_axes[i]);
+    Value *slice = inner.gather(scan->operand(states + i), input_reverse[i] ? backwards : iteration, input_axes[i]);
     graph.replace(old->argument(states + i), slice);
   }
   std::vector<Value *> results = old->results();

@@ -35,7 +35,8 @@ bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) 
     for (const loop::StageStore &store : kernel.stages[s].stores)
       if (store.buffer >= 0) {
         // Points that are not stored may read anything.
-        if (writer >= 0 || store.buffer != result || store.accumulate || store.rule == loop::OutOfRange::fail) return false;
+        if (writer >= 0 || store.buffer != result || store.accumulate || store.rule == loop::OutOfRange::fail)
+          return false;
         writer = static_cast<int32_t>(s);
       }
   if (writer < 0 || kernel.stages[static_cast<size_t>(writer)].is_reduction()) return false;
@@ -49,8 +50,8 @@ bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) 
     changed = false;
     loop::for_each_expr(kernel, [&](int32_t reader, const Expr &e) {
       if (e.kind != Expr::Kind::stage || !pointwise[static_cast<size_t>(e.source)]) return;
-      const bool same_space =
-          kernel.stages[static_cast<size_t>(reader)].axes.size() == kernel.stages[static_cast<size_t>(e.source)].axes.size();
+      const bool same_space = kernel.stages[static_cast<size_t>(reader)].axes.size() ==
+                              kernel.stages[static_cast<size_t>(e.source)].axes.size();
       if (pointwise[static_cast<size_t>(reader)] && same_space && identity(e.indices)) return;
       pointwise[static_cast<size_t>(e.source)] = false;
       changed = true;
@@ -59,7 +60,8 @@ bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result) 
   bool good = true;
   loop::for_each_expr(kernel, [&](int32_t reader, const Expr &e) {
     if (e.kind != Expr::Kind::buffer || e.source != operand) return;
-    good &= pointwise[static_cast<size_t>(reader)] && (e.rule == loop::OutOfRange::never || e.rule == loop::OutOfRange::clamp) && same_indices(e.indices, place);
+    good &= pointwise[static_cast<size_t>(reader)] &&
+            (e.rule == loop::OutOfRange::never || e.rule == loop::OutOfRange::clamp) && same_indices(e.indices, place);
   });
   return good;
 }
@@ -89,9 +91,9 @@ std::optional<Reach> reach(const loop::Kernel &kernel, int32_t buffer) {
       }
       if (!known || !b.dims[d].is_constant()) {
         // A symbolic dim that is indexed by its own axis stays inside.
-        const bool own = moves && index.axes.size() == 1 && index.axes[0].second == 1 && index.constant == 0 &&
-                         index.indirect < 0 &&
-                         kernel.stages[static_cast<size_t>(s)].axes[static_cast<size_t>(index.axes[0].first)].extent == b.dims[d];
+        const bool own =
+            moves && index.axes.size() == 1 && index.axes[0].second == 1 && index.constant == 0 && index.indirect < 0 &&
+            kernel.stages[static_cast<size_t>(s)].axes[static_cast<size_t>(index.axes[0].first)].extent == b.dims[d];
         good = own;
         continue;
       }
@@ -115,7 +117,8 @@ ops::Lowered fill_kernel(const Type &type, const Halo &halo, double fill) {
   const int32_t y = k.add_buffer("y", type.dtype(), dims, loop::BufferRole::output);
   l.arguments.push_back({ops::Argument::Kind::result, 0, 0, nullptr});
   const loop::Scalar t = loop::compute_type(type.dtype());
-  // Before and after along each axis; axes that had their turn stay inside the tensor, later ones take the border along.
+  // Before and after along each axis; axes that had their turn stay inside the tensor, later ones take the border
+  // along.
   for (size_t d = 0; d < halo.size(); ++d)
     for (int side = 0; side < 2; ++side) {
       const int64_t rows = side == 0 ? halo[d].first : halo[d].second;
@@ -261,7 +264,8 @@ Result<BoundStep> bind_planned(const Plan &plan, const Step &step, const Numberi
   const graph::Node &node = *numbers.node(step.node);
   CAMEO_TRY(ops::Lowered lowered, ops::lower(node, {step.algorithm}));
   for (size_t t = 0; t < step.temporaries.size(); ++t)
-    if (t == 0 || step.temporaries[t].stage != step.temporaries[t - 1].stage) lowered.add_temporaries(step.temporaries[t].stage);
+    if (t == 0 || step.temporaries[t].stage != step.temporaries[t - 1].stage)
+      lowered.add_temporaries(step.temporaries[t].stage);
   std::vector<std::pair<Placement, Type>> places;
   for (size_t i = 0; i < lowered.arguments.size(); ++i) {
     const ops::Argument &a = lowered.arguments[i];

@@ -1,5 +1,5 @@
-// The kernel behind each step of a plan, with what its buffers hold: the same for who makes a plan and who turns one into code.
-// Private to passes/.
+// The kernel behind each step of a plan, with what its buffers hold: the same for who makes a plan and who turns one
+// into code. Private to passes/.
 #pragma once
 
 #include "numbering.h"
@@ -43,11 +43,12 @@ std::pair<Placement, graph::Type> temporary_place(const ops::Lowered &lowered, c
 /// Value behind argument `a` of a node's kernel; null for temporaries.
 const graph::Value *argument_value(const graph::Node &node, const ops::Argument &a);
 
-/// Type of what argument `i` of a lowered kernel of `node` holds: that of the value behind it, or what is derived from it.
+/// Type of what argument `i` of a lowered kernel of `node` holds: that of the value behind it, or what is derived from
+/// it.
 graph::Type argument_type(const graph::Node &node, const ops::Lowered &lowered, size_t i);
 
-/// Whether kernel buffer `result` may share the memory of buffer `operand`, element for element: every element is read before
-/// the same one is written, whatever the schedule.
+/// Whether kernel buffer `result` may share the memory of buffer `operand`, element for element: every element is read
+/// before the same one is written, whatever the schedule.
 bool can_overwrite(const loop::Kernel &kernel, int32_t operand, int32_t result);
 
 /// How far the kernel's guarded reads reach over the edges of a buffer, when all of them fill with one value.

@@ -5,9 +5,10 @@
 //   %c = mul %a, %b
 //   %y = quantize %c, %t, %u : u8
 //
-// A byte has 256 values, so what is computed from one byte alone, point by point, down to a byte again is one table, filled by the ops'
-// own lowering: the results are the same, bit for bit. Steps between that are quantised and read again belong to the function. It
-// refuses functions with operands that are neither that byte nor one number, and results that are no bytes.
+// A byte has 256 values, so what is computed from one byte alone, point by point, down to a byte again is one table,
+// filled by the ops' own lowering: the results are the same, bit for bit. Steps between that are quantised and read
+// again belong to the function. It refuses functions with operands that are neither that byte nor one number, and
+// results that are no bytes.
 #include "cameo/passes/passes.h"
 
 #include "evaluate.h"

@@ -2,13 +2,14 @@
 //
 //   tree_ensemble(x, ...)   =>   tree_masks(x, ...)   where no tree has more than 64 leaves
 //
-// A walk of `depth` steps makes four gathers in each, one after the other. Testing all nodes of a tree needs one gather per node (of x) and
-// no step waits for another, so that it is faster while a tree has few more nodes than its depth has gathers. Leaves are numbered
-// from the left, the child of a passed test first; a failed test takes away the leaves on its left, and the first one that is left is the
-// tree's. A node that is reached in two ways (the expansion of an equality) is a subtree twice.
+// A walk of `depth` steps makes four gathers in each, one after the other. Testing all nodes of a tree needs one gather
+// per node (of x) and no step waits for another, so that it is faster while a tree has few more nodes than its depth
+// has gathers. Leaves are numbered from the left, the child of a passed test first; a failed test takes away the leaves
+// on its left, and the first one that is left is the tree's. A node that is reached in two ways (the expansion of an
+// equality) is a subtree twice.
 //
-// It refuses trees that are larger, constants that are not at hand, and ensembles whose largest tree is so much larger than its depth that
-// a walk is cheaper.
+// It refuses trees that are larger, constants that are not at hand, and ensembles whose largest tree is so much larger
+// than its depth that a walk is cheaper.
 #include "cameo/passes/passes.h"
 
 #include "cameo/ir/builder.h"

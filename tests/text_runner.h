@@ -10,10 +10,10 @@
 //   }
 //   // -----                              splits a file into sections, each a test; the run line is inherited
 //
-// check:       the next line of the output that contains the text (blanks count as one; {{...}} holds a regular expression)
-// check-next:  the line right after the last match contains it
-// check-not:   no line between the last match and the next one (or the end) contains it
-// error:       the section fails with a message that contains the text; when the message names a line, it is this one
+// check:       the next line of the output that contains the text (blanks count as one; {{...}} holds a regular
+// expression) check-next:  the line right after the last match contains it check-not:   no line between the last match
+// and the next one (or the end) contains it error:       the section fails with a message that contains the text; when
+// the message names a line, it is this one
 //
 // A section needs at least one directive. All errors must be expected.
 #pragma once
@@ -26,7 +26,8 @@
 
 namespace cameo::test {
 
-/// Turns the text of a section into the output to check, or fails with diagnostics. `run` is what stands after `// run:`.
+/// Turns the text of a section into the output to check, or fails with diagnostics. `run` is what stands after `//
+/// run:`.
 using Transform =
     std::function<Result<std::string>(const std::string &text, const std::string &file, const std::string &run)>;
 
@@ -36,7 +37,8 @@ std::vector<std::string> check_text(const std::string &text, const std::string &
 /// check_text() on a file; its name in messages is the last component.
 std::vector<std::string> check_file(const std::string &path, const Transform &transform);
 
-/// Files of the directory tests/<area> whose names end in `suffix`, sorted; never empty (an empty list would test nothing).
+/// Files of the directory tests/<area> whose names end in `suffix`, sorted; never empty (an empty list would test
+/// nothing).
 std::vector<std::string> text_tests(const std::string &area, const std::string &suffix);
 
 /// A test's name for a file: its stem, with what GoogleTest does not allow replaced.

@@ -1,5 +1,5 @@
-// What the subcommands share: one entry per verb, and how words become Options. A verb's file declares its options, calls the driver
-// and prints the report; it holds no logic.
+// What the subcommands share: one entry per verb, and how words become Options. A verb's file declares its options,
+// calls the driver and prints the report; it holds no logic.
 #pragma once
 
 #include "cameo/driver/driver.h"

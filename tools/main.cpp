@@ -1,4 +1,5 @@
-// The `cameo` command line: one subcommand per file beside this one, one row each below. Exit codes: cameo/support/result.h.
+// The `cameo` command line: one subcommand per file beside this one, one row each below. Exit codes:
+// cameo/support/result.h.
 #include "command.h"
 
 #include "cameo/support/files.h"
@@ -20,8 +21,8 @@ std::vector<Command> commands() {
           inspect_command(), opt_command(), ops_command()};
 }
 
-// A closed standard descriptor would be given to the next file that is opened, and what is meant for the terminal would end
-// up in it. The stand-in refuses to be written.
+// A closed standard descriptor would be given to the next file that is opened, and what is meant for the terminal would
+// end up in it. The stand-in refuses to be written.
 void reserve_standard_descriptors() {
   for (int fd = 0; fd <= 2; ++fd)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)

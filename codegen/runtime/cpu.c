@@ -1,5 +1,5 @@
-/* Which instructions this process may use. cpuid is slow on virtual machines (it leaves the guest), so the answer is kept:
- * one word, the same whoever computes it. */
+/* Which instructions this process may use. cpuid is slow on virtual machines (it leaves the guest), so the answer is
+ * kept: one word, the same whoever computes it. */
 #include "runtime.h"
 
 #include "cameo/codegen/cpu.h"

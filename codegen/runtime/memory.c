@@ -1,6 +1,6 @@
-/* Memory of which only a run knows the size: what the program asks for with cameo_grow and gives back with cameo_release. It
- * comes from the context's allocator; whatever is left when a run ends is released then. Called by the thread of the run
- * only, never by a task. */
+/* Memory of which only a run knows the size: what the program asks for with cameo_grow and gives back with
+ * cameo_release. It comes from the context's allocator; whatever is left when a run ends is released then. Called by
+ * the thread of the run only, never by a task. */
 #include "runtime.h"
 
 /* In front of the bytes, in a line of its own. */
@@ -21,8 +21,8 @@ static struct grown_block *block_of(const char *workspace, const int64_t *slots)
   return (struct grown_block *)((uintptr_t)workspace + (uintptr_t)slots[0] - sizeof(struct grown_block));
 }
 
-/* slots[0]: where the memory lies, in bytes from the workspace; slots[1]: its size, 0: there is none. Makes it at least `bytes`;
- * what it holds is lost unless `keep`, and then it grows by doubling. 0: no memory. */
+/* slots[0]: where the memory lies, in bytes from the workspace; slots[1]: its size, 0: there is none. Makes it at least
+ * `bytes`; what it holds is lost unless `keep`, and then it grows by doubling. 0: no memory. */
 int64_t cameo_grow(struct cameo_env *env, char *workspace, int64_t *slots, int64_t bytes, int64_t keep) {
   CameoContext *c = env->pool;
   const int64_t old = slots[1];

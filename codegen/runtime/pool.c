@@ -1,19 +1,19 @@
 /* Own workers: fork and join by spinning, with sleep after a while, and never waiting for a worker that has not begun.
  *
- * Shares. Worker t of n has the tasks [tasks * t / n, tasks * (t + 1) / n), the caller is worker 0: the same task falls to
- * the same worker in every run, which keeps its weights in that core's cache. A region is one number, the epoch: the
+ * Shares. Worker t of n has the tasks [tasks * t / n, tasks * (t + 1) / n), the caller is worker 0: the same task falls
+ * to the same worker in every run, which keeps its weights in that core's cache. A region is one number, the epoch: the
  * caller writes the region's description, advances the epoch and runs its own share. A share must be claimed, by moving
  * `claimed` from the epoch before to this one, by its worker or, once the caller has nothing else to do, by the caller.
  * So a worker that is asleep, waking up or not scheduled costs nothing, and only who holds a claim reads the
  * description, which stays until all shares are done.
  *
- * Waiting for work. A worker spins on the epoch for some 50 to 200 us, which is longer than the serial gaps within a run;
- * then it sets its flag, looks at the epoch again, and sleeps on its semaphore. The caller advances the epoch, then takes
- * every flag that is set and posts that worker's semaphore. So a worker that finds the epoch advanced either takes its
- * flag back or, if the caller was faster, consumes the post that is on its way.
+ * Waiting for work. A worker spins on the epoch for some 50 to 200 us, which is longer than the serial gaps within a
+ * run; then it sets its flag, looks at the epoch again, and sleeps on its semaphore. The caller advances the epoch,
+ * then takes every flag that is set and posts that worker's semaphore. So a worker that finds the epoch advanced either
+ * takes its flag back or, if the caller was faster, consumes the post that is on its way.
  *
- * Waiting for the end. The caller spins on the number of shares that are not done; a worker that takes longer (it lost its
- * core) is waited for by locking the mutex that it holds while it works.
+ * Waiting for the end. The caller spins on the number of shares that are not done; a worker that takes longer (it lost
+ * its core) is waited for by locking the mutex that it holds while it works.
  *
  * Semaphores and mutexes rather than bare futexes: no system call of our own, the same on every libc, understood by
  * sanitizers; and what the caller's thread blocks on neither changes errno nor is a cancellation point.

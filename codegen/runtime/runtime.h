@@ -15,7 +15,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* The functions of one variant, behind trampolines that spread the arrays into arguments (codegen/artefact_stub.cpp). */
+/* The functions of one variant, behind trampolines that spread the arrays into arguments (codegen/artefact_stub.cpp).
+ */
 struct variant_code {
   void (*run)(struct cameo_env *env, const void *const *inputs, void *const *outputs, int64_t *run_dims,
               const int64_t *capacity, const void *weights, void *workspace, const int64_t *symbols);
@@ -61,7 +62,7 @@ struct CameoContext {
   void *workspace;   /* own, or null */
   int64_t workspace_bytes;
   struct grown_block *grown; /* memory that the running program asked for */
-  size_t block_bytes; /* of this structure and the arrays behind it */
+  size_t block_bytes;        /* of this structure and the arrays behind it */
   /* The run's arguments, checked. */
   const void **inputs;
   void **outputs;

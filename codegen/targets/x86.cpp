@@ -237,9 +237,10 @@ constexpr Instruction kInstructions[] = {
     {"vpdpbusd", 512, llvm::Intrinsic::x86_avx512_vpdpbusd_512},
 };
 
-// Bytes of a table in four registers: 128 of them by one permutation of bytes where the CPU has that, else the words around them, and
-// the byte by a shift.
-llvm::Value *emit_lookup256(llvm::IRBuilderBase &builder, const Target &target, std::span<llvm::Value *const> operands) {
+// Bytes of a table in four registers: 128 of them by one permutation of bytes where the CPU has that, else the words
+// around them, and the byte by a shift.
+llvm::Value *emit_lookup256(llvm::IRBuilderBase &builder, const Target &target,
+                            std::span<llvm::Value *const> operands) {
   if (target.vector_bits < 512 || operands.size() != 5) return nullptr;
   llvm::Value *at = operands[4];
   auto *bytes = llvm::FixedVectorType::get(builder.getInt8Ty(), 64);

@@ -31,9 +31,10 @@
  * the process: no floating-point mode, signal, locale, environment, output or errno. It runs on the calling thread
  * unless create is told otherwise, and results have the same bits for any number of threads. Any number of contexts may
  * live and run at once, and contexts of different models as well; one context runs one call at a time (else
- * CAMEO_BUSY). run() allocates nothing when it is given a workspace, unless the model makes tensors whose size the shapes of the
- * inputs do not bound (the manifest's "run-time memory" says so): it asks the context's allocator for these, and releases them
- * before it returns. Every argument is checked: misuse is a status, never a crash, as long as the pointers point to what they say.
+ * CAMEO_BUSY). run() allocates nothing when it is given a workspace, unless the model makes tensors whose size the
+ * shapes of the inputs do not bound (the manifest's "run-time memory" says so): it asks the context's allocator for
+ * these, and releases them before it returns. Every argument is checked: misuse is a status, never a crash, as long as
+ * the pointers point to what they say.
  *
  * Linking. A shared library exports the functions above. Those of a static library or an object file can be called in
  * the program or library that they are linked into and nowhere else, so that two libraries may each hold a model of one
@@ -151,8 +152,8 @@ enum CameoLabelKind {
   CAMEO_LABELS_COLUMNS = 2   /* the last dim runs over the list: the keys of a map per row */
 };
 typedef struct CameoLabels {
-  int32_t kind;         /* CameoLabelKind */
-  int32_t count;        /* of the list */
+  int32_t kind;               /* CameoLabelKind */
+  int32_t count;              /* of the list */
   const char *const *strings; /* count of them, in UTF-8 as in the model, or null */
   const int64_t *integers;    /* count of them, or null; exactly one of the two is not null when count > 0 */
 } CameoLabels;

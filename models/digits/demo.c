@@ -1,9 +1,11 @@
-/* The digits network at work: a C11 program that links what `cameo compile --dim batch=1` made of digits.onnx and reads the
- * held-out digits, none of which the network has seen in training.
+/* The digits network at work: a C11 program that links what `cameo compile --dim batch=1` made of digits.onnx and reads
+ * the held-out digits, none of which the network has seen in training.
  *
- *   demo DIR [reference.npy]   DIR holds test_images.npy and test_labels.npy; reference.npy the classes that another engine gave
+ *   demo DIR [reference.npy]   DIR holds test_images.npy and test_labels.npy; reference.npy the classes that another
+ * engine gave
  *
- * Prints accuracy, macro recall and F1, latency, and some digits with their predictions: the first ones, and every mistake.
+ * Prints accuracy, macro recall and F1, latency, and some digits with their predictions: the first ones, and every
+ * mistake.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "digits.h"

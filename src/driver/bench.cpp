@@ -1,5 +1,5 @@
-// `cameo bench`: runs until the times have settled, each run timed by itself (very short ones in batches), and compares with
-// an earlier report. Only what exceeds both reports' noise counts as slower.
+// `cameo bench`: runs until the times have settled, each run timed by itself (very short ones in batches), and compares
+// with an earlier report. Only what exceeds both reports' noise counts as slower.
 #include "prepare.h"
 #include "statistics.h"
 

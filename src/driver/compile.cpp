@@ -191,7 +191,7 @@ std::vector<PortInfo> port_infos_of(const std::vector<std::pair<std::string, gra
 }
 
 Result<std::vector<PortInfo>> port_infos(const std::vector<std::pair<std::string, graph::Type>> &values,
-                                            const std::string &path) {
+                                         const std::string &path) {
   Diagnostics problems;
   std::vector<PortInfo> ports = port_infos_of(values, problems);
   if (!problems.empty()) return in_file(std::move(problems), path);
@@ -308,8 +308,8 @@ Result<CompileOutput> compile(const Options &options) {
   CAMEO_TRY(auto model, load_model(options));
   clock.done("load");
 
-  // The outputs exist (under temporary names) before the work is done, so that a folder that cannot be written to is told
-  // at once.
+  // The outputs exist (under temporary names) before the work is done, so that a folder that cannot be written to is
+  // told at once.
   OutputSet files;
   std::vector<std::string> inputs;
   for (const frontend::InputFile &input : model->info.files) {

@@ -23,11 +23,12 @@ struct Compiled {
 /// How programs are built as the options say.
 passes::ProgramOptions program_options(const Options &options);
 
-/// Loads, lowers and generates code; touches no file but the model's. `name` is the C prefix. Link rule of codegen/artefact.h: no
-/// other thread may exist for Emit::so.
+/// Loads, lowers and generates code; touches no file but the model's. `name` is the C prefix. Link rule of
+/// codegen/artefact.h: no other thread may exist for Emit::so.
 Result<Compiled> compile_model(const Options &options, Emit emit, const std::string &name);
 
-/// The same of a model that load_model() gave. `soname` is what programs that link the library look for; empty: lib<name>.so.
+/// The same of a model that load_model() gave. `soname` is what programs that link the library look for; empty:
+/// lib<name>.so.
 Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Options &options, Emit emit,
                                 const std::string &name, const std::string &soname);
 

@@ -13,7 +13,8 @@ namespace cameo::driver {
 /// A loaded shared library. Loading one runs nothing, using it runs its code: a library is trusted like any program.
 class Library {
 public:
-  /// From a file. Errors: missing, bad_model (not a library of Cameo), unsupported (another version of the C interface).
+  /// From a file. Errors: missing, bad_model (not a library of Cameo), unsupported (another version of the C
+  /// interface).
   static Result<Library> open(const std::string &path);
   /// From bytes, through a file in memory. `where` is for messages.
   static Result<Library> load(std::span<const std::span<const std::byte>> pieces, const std::string &where);

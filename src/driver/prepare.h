@@ -19,8 +19,8 @@ struct Prepared {
 Status check_library_options(const Options &options);
 Diagnostic compiled_already(const Options &options, const char *option);
 
-/// Opens the library, or compiles the model with every symbol fixed (given, taken from the input files, or 1), and makes the
-/// inputs.
+/// Opens the library, or compiles the model with every symbol fixed (given, taken from the input files, or 1), and
+/// makes the inputs.
 Result<Prepared> prepare(const Options &options);
 
 } // namespace cameo::driver

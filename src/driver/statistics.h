@@ -7,8 +7,8 @@ namespace cameo::driver {
 
 struct Statistics {
   double min = 0, mean = 0, p50 = 0, p90 = 0, p99 = 0;
-  /// Relative noise of p50, in percent: three times the standard deviation of the medians of ten consecutive parts of the
-  /// series, over p50. 0 for fewer than 20 samples, where nothing can be said.
+  /// Relative noise of p50, in percent: three times the standard deviation of the medians of ten consecutive parts of
+  /// the series, over p50. 0 for fewer than 20 samples, where nothing can be said.
   double noise_percent = 0;
 };
 /// `samples` in the order they were taken, not empty.

@@ -1,5 +1,5 @@
-// `cameo test`: each directory is a case and runs in a child of its own, so that a crash or a hang is one failed case. The child
-// compiles the model, runs it on every data set, compares, and sends its verdict back as JSON.
+// `cameo test`: each directory is a case and runs in a child of its own, so that a crash or a hang is one failed case.
+// The child compiles the model, runs it on every data set, compares, and sends its verdict back as JSON.
 #include "compile.h"
 #include "expected.h"
 #include "library.h"

@@ -18,8 +18,8 @@ constexpr Tolerance kBf16 = {"bf16", 2e-2, 1e-2, 0, 0, "two roundings to 8 bits;
 constexpr Tolerance kConvNet = {
     "conv net", 1e-2, 0,
     1e-4,       1e-4, "Winograd and other orders of summation differ by that much between correct engines"};
-constexpr Tolerance kRecurrent = {"recurrent", 1e-4, 1e-5, 0, 0,
-                                  "a state goes round through every step; ONNX Runtime's own bound for whole models"};
+constexpr Tolerance kRecurrent = {
+    "recurrent", 1e-4, 1e-5, 0, 0, "a state goes round through every step; ONNX Runtime's own bound for whole models"};
 constexpr Tolerance kFourier = {"Fourier transform",
                                 1e-3,
                                 1e-7,
@@ -32,8 +32,8 @@ constexpr Tolerance kF16Inside = {"f16 inside", 1e-2, 0,
                                   5e-3,         5e-3, "an f16 value between layers is rounded or not, by fusion"};
 constexpr Tolerance kQuantized = {
     "quantised", 0, 0, 0, 2e-2, "one requantisation that rounds the other way moves what follows by a step"};
-// A quotient that lies next to a tie is rounded by the noise of an f32 sum; each layer behind it doubles the differences. The fused and
-// unfused forms of ONNX Runtime 1.30 are 0.077 apart on a YOLOX with 364 requantisations.
+// A quotient that lies next to a tie is rounded by the noise of an f32 sum; each layer behind it doubles the
+// differences. The fused and unfused forms of ONNX Runtime 1.30 are 0.077 apart on a YOLOX with 364 requantisations.
 constexpr Tolerance kDeepQuantized = {
     "deep quantised", 0, 0, 0, 1e-1, "a requantisation that rounds the other way is amplified by a hundred layers"};
 constexpr Tolerance kQuantizedOutput = {"quantised output", 0, 1, 0, 2e-2, "as quantised; one step of the output"};
@@ -76,10 +76,7 @@ const Tolerance &tolerance_for(const ModelTraits &traits, DType output) {
   if (output == DType::bf16 || traits.bf16) return kBf16;
   if (traits.f16 && (traits.conv_net || output != DType::f16)) return kF16Inside;
   if (output == DType::f16) return kF16;
-  return traits.conv_net    ? kConvNet
-         : traits.recurrent ? kRecurrent
-         : traits.fourier   ? kFourier
-                            : kDefault;
+  return traits.conv_net ? kConvNet : traits.recurrent ? kRecurrent : traits.fourier ? kFourier : kDefault;
 }
 
 std::string text(const Tolerance &t) {

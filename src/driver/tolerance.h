@@ -18,13 +18,13 @@ struct ModelTraits {
   bool f16 = false;       ///< some value is stored in f16
   bool bf16 = false;
   bool recurrent = false; ///< several recurrent layers after each other
-  bool fourier = false; ///< a Fourier transform
-  bool random = false;  ///< some value is drawn
+  bool fourier = false;   ///< a Fourier transform
+  bool random = false;    ///< some value is drawn
 };
 ModelTraits traits_of(const frontend::Model &model);
 
-/// An element passes when |actual - expected| <= atol + range * R + rtol * |expected|, where R is the largest |expected| of the tensor;
-/// the tensor also passes when |actual - expected|_2 <= l2 * |expected|_2. NaN equals NaN.
+/// An element passes when |actual - expected| <= atol + range * R + rtol * |expected|, where R is the largest
+/// |expected| of the tensor; the tensor also passes when |actual - expected|_2 <= l2 * |expected|_2. NaN equals NaN.
 struct Tolerance {
   std::string_view name;
   double rtol, atol, range, l2;

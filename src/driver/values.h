@@ -13,13 +13,15 @@ using Symbols = std::map<std::string, int64_t>;
 /// A .npy or ONNX .pb file, told apart by content. `wanted`: the dtype of the input that it is for. Errors: 66, 65.
 Result<Tensor> read_tensor_file(const std::string &path, std::optional<DType> wanted);
 
-/// Random elements, the same for the same seed and port name on every machine. Floats are multiples of a power of two in
-/// [-1, 1), so that every float dtype holds them exactly; 8-bit integers and smaller take all values; wider integers are 0 or
-/// 1, which is in range for whatever they may index. Errors: unsupported (strings).
+/// Random elements, the same for the same seed and port name on every machine. Floats are multiples of a power of two
+/// in
+/// [-1, 1), so that every float dtype holds them exactly; 8-bit integers and smaller take all values; wider integers
+/// are 0 or 1, which is in range for whatever they may index. Errors: unsupported (strings).
 Result<Tensor> random_tensor(const PortInfo &port, const std::vector<int64_t> &shape, uint64_t seed);
 
-/// What the user said about the inputs: the tensors of options.inputs by name, and a value for every symbol of the ports: from
-/// options.dims, from the files, else 1 with a note. Errors: usage (an unknown name), bad_model (a file that does not fit).
+/// What the user said about the inputs: the tensors of options.inputs by name, and a value for every symbol of the
+/// ports: from options.dims, from the files, else 1 with a note. Errors: usage (an unknown name), bad_model (a file
+/// that does not fit).
 struct Given {
   std::map<std::string, Tensor> tensors;
   Symbols symbols;
@@ -30,8 +32,8 @@ Result<Given> read_inputs(const std::vector<PortInfo> &ports, const Options &opt
 /// The input tensors of a run, in the order of `ports`: the given ones, random ones for the rest.
 Result<std::vector<Tensor>> make_inputs(const std::vector<PortInfo> &ports, Given given, uint64_t seed);
 
-/// A name as a file name: everything but letters, digits, '_', '-' and '.' becomes '_'; never empty, hidden, or longer than
-/// 100 bytes.
+/// A name as a file name: everything but letters, digits, '_', '-' and '.' becomes '_'; never empty, hidden, or longer
+/// than 100 bytes.
 std::string file_name(const std::string &name);
 
 } // namespace cameo::driver

@@ -238,7 +238,8 @@ void import_rotary_embedding(NodeImport &n) {
 }
 
 // A state S of [b, h, k, v] carried over the tokens, in f32:
-//   S = exp(g) S;  v' = beta (v - S^T k);  S = S + k v'^T;  o = scale q^T S   (gates and correction as the update rule says)
+//   S = exp(g) S;  v' = beta (v - S^T k);  S = S + k v'^T;  o = scale q^T S   (gates and correction as the update rule
+//   says)
 void import_linear_attention(NodeImport &n) {
   const std::string rule = n.word("update_rule", {"linear", "gated", "delta", "gated_delta"});
   const bool gated = rule.substr(0, 5) == "gated", delta = rule.size() >= 5 && rule.substr(rule.size() - 5) == "delta";

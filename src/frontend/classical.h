@@ -1,4 +1,5 @@
-// What the importers of ai.onnx.ml share: rows of features, class labels, and the transforms that turn scores into probabilities.
+// What the importers of ai.onnx.ml share: rows of features, class labels, and the transforms that turn scores into
+// probabilities.
 #pragma once
 
 #include "families.h"
@@ -31,8 +32,8 @@ Value *reals_constant(NodeImport &n, DType dtype, std::vector<int64_t> dims, con
 std::string post_transform_of(NodeImport &n);
 /// Scores [rows, columns], each row transformed. Of one column only PROBIT changes anything.
 Value *post_transform(NodeImport &n, std::string_view transform, Value *scores);
-/// The scores of two classes from one, [rows, 1] to [rows, 2]: LOGISTIC gives their probabilities; otherwise [1 - s, s] where s is a
-/// probability itself, and [-s, s] where it is not.
+/// The scores of two classes from one, [rows, 1] to [rows, 2]: LOGISTIC gives their probabilities; otherwise [1 - s, s]
+/// where s is a probability itself, and [-s, s] where it is not.
 Value *two_of_one(NodeImport &n, std::string_view transform, Value *score, bool probability);
 /// sqrt(2) erfinv(2 p - 1) by Winitzki's approximation, which the operators' reference uses.
 Value *probit(NodeImport &n, Value *p);

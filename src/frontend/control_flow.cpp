@@ -1,11 +1,12 @@
 // If, Loop and Scan.
 //
-// A branch whose condition is known is imported in place of the node: exporters ask for ranks and extents with If, and once the
-// inputs are fixed there is no question left. The types of a loop's carried values start as those of the initial values; where the
-// body changes an extent, the argument's extent becomes a run-time symbol and the body is imported again.
+// A branch whose condition is known is imported in place of the node: exporters ask for ranks and extents with If, and
+// once the inputs are fixed there is no question left. The types of a loop's carried values start as those of the
+// initial values; where the body changes an extent, the argument's extent becomes a run-time symbol and the body is
+// imported again.
 //
-// Branches that differ in rank have no common type: the model is imported with the first, and when something behind it cannot be
-// typed, with the other (ModelImporter::second_alternative).
+// Branches that differ in rank have no common type: the model is imported with the first, and when something behind it
+// cannot be typed, with the other (ModelImporter::second_alternative).
 #include "families.h"
 
 #include <algorithm>
@@ -94,7 +95,8 @@ bool alike(const Type &a, const Type &b) {
   return a.is_ranked() && b.is_ranked() && a.dtype() == b.dtype() && a.rank() == b.rank();
 }
 
-// Widens the argument's type so that it covers what the body yields. False after failing; `changed` when it was too narrow.
+// Widens the argument's type so that it covers what the body yields. False after failing; `changed` when it was too
+// narrow.
 bool settle(NodeImport &n, Carried &c, const Type &yielded, bool &changed) {
   if (c.type == yielded) return true;
   const Type &t = c.type;
@@ -156,8 +158,9 @@ std::optional<Type> stacked(NodeImport &n, const Type &slice, const Dim &count, 
 
 bool one_element(const Type &type) { return type.is_ranked() && type.elements().is(1); }
 
-// An If whose branches differ in rank: what follows can be typed with one of them. That one takes the place of the node, and the run
-// ends with a status when the condition asks for the other. The body moves: importing it again would be exponential in the nesting.
+// An If whose branches differ in rank: what follows can be typed with one of them. That one takes the place of the
+// node, and the run ends with a status when the condition asks for the other. The body moves: importing it again would
+// be exponential in the nesting.
 void one_branch(NodeImport &n, Node *node, Value *condition) {
   const bool otherwise = n.second_alternative();
   Value *expected = otherwise ? n.map(Fn::logical_not, {condition}) : condition;
@@ -213,7 +216,8 @@ void import_if(NodeImport &n) {
     if (n.wants(i)) n.result(i, node->result(i));
 }
 
-// Inputs: trip count, condition, initial values. Body: (iteration, condition, carried...) -> (condition, carried..., slices...).
+// Inputs: trip count, condition, initial values. Body: (iteration, condition, carried...) -> (condition, carried...,
+// slices...).
 void import_loop(NodeImport &n) {
   Value *trip = to_scalar(n, n.input(0)), *condition = to_scalar(n, n.input(1));
   const auto [inputs, outputs] = n.body_arity("body");

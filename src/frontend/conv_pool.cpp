@@ -261,8 +261,8 @@ void import_global_pool(NodeImport &n) {
   n.result(n.map(Fn::pow, {n.reduce("sum", powers, axes, true), n.scalar(dtype, 1.0 / double(p))}));
 }
 
-// Puts each value at the flat index (over the whole tensor) that the pool remembered; the rest is 0. An output shape that is larger adds
-// zeros behind each axis.
+// Puts each value at the flat index (over the whole tensor) that the pool remembered; the rest is 0. An output shape
+// that is larger adds zeros behind each axis.
 void import_max_unpool(NodeImport &n) {
   Value *x = n.input(0), *indices = n.input(1);
   if (!check_ranks(n, x, nullptr) || !n.ranked(indices)) return;
@@ -301,8 +301,8 @@ void import_max_unpool(NodeImport &n) {
 
 namespace {
 
-// As import_col2im, where image or block are known only at run time: every column element is added at its place in the flat image, or,
-// where that lies in the padding, to one element behind it.
+// As import_col2im, where image or block are known only at run time: every column element is added at its place in the
+// flat image, or, where that lies in the padding, to one element behind it.
 void col2im_to(NodeImport &n, Value *x, Value *image, Value *block) {
   for (Value *v : {image, block})
     if (!v->type().is_ranked() || (v->type().rank() == 1 && !v->type().dim(0).is_constant()))

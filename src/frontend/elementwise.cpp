@@ -1,4 +1,5 @@
-// Elementwise operators: unary, activations with constants, binary with old and new broadcasting, variadic, comparisons.
+// Elementwise operators: unary, activations with constants, binary with old and new broadcasting, variadic,
+// comparisons.
 #include "families.h"
 
 #include <algorithm>

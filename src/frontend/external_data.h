@@ -1,12 +1,15 @@
 // External data: tensors whose bytes lie in other files, which a hostile model may name at will.
 //
 // The policy (RELIABILITY.md, rows B42 to B52):
-//   - a location is a relative path without `..`, resolved beneath the model's folder by the kernel (openat2, RESOLVE_BENEATH), so
+//   - a location is a relative path without `..`, resolved beneath the model's folder by the kernel (openat2,
+//   RESOLVE_BENEATH), so
 //     that no symbolic link leads out; where the kernel has no openat2, component by component without following links;
-//   - further roots are allowed by name only (--external-data-root). When the model lies inside a root, the location is still
+//   - further roots are allowed by name only (--external-data-root). When the model lies inside a root, the location is
+//   still
 //     relative to the model's folder, but links may lead anywhere inside the root;
 //   - regular files only, on the device of the folder; hard links are fine;
-//   - offset and length are checked with overflow in mind against the file; length must be what dtype and dims say; an unaligned
+//   - offset and length are checked with overflow in mind against the file; length must be what dtype and dims say; an
+//   unaligned
 //     offset is fine;
 //   - a file that changes between check and map, or before the import is over, is an error.
 #pragma once
@@ -43,7 +46,8 @@ public:
   ExternalData(const ExternalData &) = delete;
   ExternalData &operator=(const ExternalData &) = delete;
 
-  /// The bytes of a tensor that needs `wanted` of them; `where` names the tensor. Errors: 65 against the policy, 66 missing.
+  /// The bytes of a tensor that needs `wanted` of them; `where` names the tensor. Errors: 65 against the policy, 66
+  /// missing.
   Result<Bytes> resolve(const Entries &entries, uint64_t wanted, const std::string &where);
 
   /// Fails when a file that was mapped has changed since.

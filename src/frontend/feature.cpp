@@ -1,4 +1,5 @@
-// Operators of ai.onnx.ml that prepare features: scaling, imputing, normalizing, selecting and joining columns, one-hot codes.
+// Operators of ai.onnx.ml that prepare features: scaling, imputing, normalizing, selecting and joining columns, one-hot
+// codes.
 #include "classical.h"
 
 #include <algorithm>
@@ -8,7 +9,8 @@
 namespace cameo::frontend {
 namespace {
 
-// One number for all columns or one per column, as a constant that broadcasts along the last axis. Null after a problem.
+// One number for all columns or one per column, as a constant that broadcasts along the last axis. Null after a
+// problem.
 Value *per_column(NodeImport &n, DType dtype, const std::vector<double> &values, std::string_view what) {
   if (n.failed()) return nullptr;
   const Shape &shape = n.input(0)->type().shape();

@@ -25,8 +25,8 @@ struct LocalFunction {
 
 class FunctionTable {
 public:
-  /// Checks the functions of a model: duplicates, recursion, depth, and the number of nodes after inlining them into the main
-  /// graph. Nothing is expanded: the sums saturate.
+  /// Checks the functions of a model: duplicates, recursion, depth, and the number of nodes after inlining them into
+  /// the main graph. Nothing is expanded: the sums saturate.
   Diagnostics build(const onnx::ModelProto &model, const Limits &limits, const std::string &file);
 
   /// Nullptr: no model-local function.

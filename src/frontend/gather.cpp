@@ -16,8 +16,9 @@ void import_gather_elements(NodeImport &n) {
 
 namespace {
 
-// Index tuples of known length. Where only the run knows it, it follows from the ranks: x of rank r and indices of rank q
-// pick slices of rank r - length, as many as there are tuples, so that what is picked has rank `slices` = q - 1 + r - length.
+// Index tuples of known length. Where only the run knows it, it follows from the ranks: x of rank r and indices of rank
+// q pick slices of rank r - length, as many as there are tuples, so that what is picked has rank `slices` = q - 1 + r -
+// length.
 Value *index_tuples(NodeImport &n, Value *x, Value *indices, std::optional<int64_t> slices) {
   if (!n.ranked(x) || !n.ranked(indices) || indices->type().rank() < 1 || indices->type().dim(-1).is_constant())
     return indices;

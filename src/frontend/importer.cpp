@@ -77,7 +77,8 @@ bool ModelImporter::count_node() {
   return false;
 }
 
-// --- the model ---------------------------------------------------------------------------------------------------------
+// --- the model
+// ---------------------------------------------------------------------------------------------------------
 
 void ModelImporter::check_model() {
   auto bad = [&](std::string what) { report(ExitCode::bad_model, file_, std::move(what)); };
@@ -157,7 +158,8 @@ void ModelImporter::run() {
   graph.set_results(graph.main(), std::move(results), std::move(names));
 }
 
-// --- names -------------------------------------------------------------------------------------------------------------
+// --- names
+// -------------------------------------------------------------------------------------------------------------
 
 bool ModelImporter::declare_names(const onnx::GraphProto &proto, Scope &scope) {
   const int64_t before = problem_count_;
@@ -197,7 +199,8 @@ bool ModelImporter::declare_names(const onnx::GraphProto &proto, Scope &scope) {
   return problem_count_ == before;
 }
 
-// --- a graph -----------------------------------------------------------------------------------------------------------
+// --- a graph
+// -----------------------------------------------------------------------------------------------------------
 
 void ModelImporter::import_initializers(const onnx::GraphProto &proto, Scope &scope,
                                         const std::unordered_set<std::string_view> &used) {
@@ -264,7 +267,8 @@ bool ModelImporter::import_nodes(const NodeList &nodes, Scope &scope) {
   return true;
 }
 
-// --- types -------------------------------------------------------------------------------------------------------------
+// --- types
+// -------------------------------------------------------------------------------------------------------------
 
 // A dim of an input: bound by --dim, by its number, its symbol, or a symbol of our own for one that has no name.
 std::optional<Dim> ModelImporter::input_dim(const onnx::TensorShapeProto::Dimension &dim, const std::string &input,
@@ -396,7 +400,8 @@ void ModelImporter::check_declared(const onnx::ValueInfoProto &declared, const V
          "is declared as " + std::string(name(*dtype)) + "[" + text + "] but is " + type.str());
 }
 
-// --- nodes -------------------------------------------------------------------------------------------------------------
+// --- nodes
+// -------------------------------------------------------------------------------------------------------------
 
 const OpSignature &ModelImporter::signature_of(const OpRow &row) {
   auto at = signatures_.find(&row);

@@ -1,5 +1,5 @@
-// The import of a whole model: scopes of names, graphs, functions, and the order of nodes. What a node means is not here but
-// with the importers of the families.
+// The import of a whole model: scopes of names, graphs, functions, and the order of nodes. What a node means is not
+// here but with the importers of the families.
 #pragma once
 
 #include "cameo/frontend/frontend.h"
@@ -18,8 +18,8 @@ namespace cameo::frontend {
 /// Attributes of the call of a model-local function, by name: what `ref_attr_name` in its body means.
 using AttributeEnvironment = std::map<std::string, const onnx::AttributeProto *, std::less<>>;
 
-/// The names that a graph or a function body defines. A name that could not be imported is there with a null value: what depends
-/// on it is skipped without a word.
+/// The names that a graph or a function body defines. A name that could not be imported is there with a null value:
+/// what depends on it is skipped without a word.
 struct Scope {
   Scope *parent = nullptr;  ///< of the graph around; null for the main graph and for function bodies
   Region *region = nullptr; ///< where nodes go
@@ -61,8 +61,8 @@ public:
 
   // For NodeImport.
   bool import_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, Scope &scope);
-  /// Nodes, initializers and outputs of a body into `scope` (whose region, names and arguments exist). Null values in the result
-  /// where an output could not be imported.
+  /// Nodes, initializers and outputs of a body into `scope` (whose region, names and arguments exist). Null values in
+  /// the result where an output could not be imported.
   std::vector<Value *> import_body(const onnx::GraphProto &proto, Scope &scope);
   /// Registers the names of a graph, refusing duplicates and shadowing.
   bool declare_names(const onnx::GraphProto &proto, Scope &scope);

@@ -1,7 +1,8 @@
 // Label encoders and maps of ai.onnx.ml.
 //
-// An encoder is a search for the key and a table of values: position = min over j of (x == keys[j] ? j : count), y = table[position],
-// where the table ends with the default. So of equal keys the first counts. A value that is a string is an element of a constant table.
+// An encoder is a search for the key and a table of values: position = min over j of (x == keys[j] ? j : count), y =
+// table[position], where the table ends with the default. So of equal keys the first counts. A value that is a string
+// is an element of a constant table.
 #include "classical.h"
 
 #include <cmath>

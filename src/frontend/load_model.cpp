@@ -54,7 +54,8 @@ Result<Model> load_model(const std::string &path, const LoadOptions &options) {
   CAMEO_TRY(ModelFile file, open_model(path, options.limits));
   ExternalData external(path, options.external_data_roots);
   const TensorSource source{file.file->bytes(), file.file, &external, options.limits};
-  // Where the import had a choice and failed, it starts again, depth first; the problems are those of the first attempt.
+  // Where the import had a choice and failed, it starts again, depth first; the problems are those of the first
+  // attempt.
   constexpr int kAttempts = 8;
   std::optional<ModelImporter> last;
   Diagnostics problems, warnings, first;

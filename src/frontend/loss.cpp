@@ -6,7 +6,8 @@
 namespace cameo::frontend {
 namespace {
 
-// loss = -x[n, label, d...] * weight[label], 0 where the label is ignored; the mean divides by the sum of the weights used.
+// loss = -x[n, label, d...] * weight[label], 0 where the label is ignored; the mean divides by the sum of the weights
+// used.
 Value *nll_loss(NodeImport &n, Value *x, Value *labels, Value *weight) {
   if (n.failed() || !n.ranked(x) || !n.ranked(labels)) return nullptr;
   const int rank = x->type().rank();

@@ -55,7 +55,8 @@ std::optional<int64_t> NodeImport::declared_rank(size_t i) const {
   return at == scope_.declared_ranks.end() ? std::nullopt : std::optional(at->second);
 }
 
-// --- attributes --------------------------------------------------------------------------------------------------------
+// --- attributes
+// --------------------------------------------------------------------------------------------------------
 
 const onnx::AttributeProto *NodeImport::find(std::string_view attribute) const {
   for (const onnx::AttributeProto &a : proto_.attribute()) {
@@ -195,7 +196,8 @@ std::optional<Type> NodeImport::type_attribute(std::string_view attribute) {
   return type;
 }
 
-// --- problems ----------------------------------------------------------------------------------------------------------
+// --- problems
+// ----------------------------------------------------------------------------------------------------------
 
 Value *NodeImport::fail(std::string what) {
   if (!failed_) model_.report(ExitCode::bad_model, where_, std::move(what));
@@ -215,7 +217,8 @@ Value *NodeImport::unsupported(std::string what) {
   return nullptr;
 }
 
-// --- questions ---------------------------------------------------------------------------------------------------------
+// --- questions
+// ---------------------------------------------------------------------------------------------------------
 
 bool NodeImport::ranked(const Value *value) {
   if (failed_ || !value) return false;
@@ -292,7 +295,8 @@ std::vector<double> NodeImport::need_reals(const Value *value, std::string_view 
   return {};
 }
 
-// --- building ----------------------------------------------------------------------------------------------------------
+// --- building
+// ----------------------------------------------------------------------------------------------------------
 
 graph::Graph &NodeImport::graph() { return model_.graph; }
 const Limits &NodeImport::limits() const { return model_.options.limits; }
@@ -493,7 +497,8 @@ Value *NodeImport::shape_of(Value *x) {
   return make(Op::shape_of, {x});
 }
 
-// --- bodies ------------------------------------------------------------------------------------------------------------
+// --- bodies
+// ------------------------------------------------------------------------------------------------------------
 
 std::pair<size_t, size_t> NodeImport::body_arity(std::string_view attribute) const {
   const onnx::GraphProto *proto = graph_attribute(attribute);

@@ -1,9 +1,9 @@
 // What an importer sees of one node, and what it builds with.
 //
-// An importer is one function `void import_x(NodeImport &n)` and one row in importers.cpp. It reads inputs and attributes (already
-// checked against the op table: arity, types, kinds, defaults), builds canonical nodes through n.make(...), and sets every
-// output with n.result(). Errors are sticky: after n.fail() or n.unsupported() everything returns null and does nothing, so that an
-// importer needs no checks between its steps.
+// An importer is one function `void import_x(NodeImport &n)` and one row in importers.cpp. It reads inputs and
+// attributes (already checked against the op table: arity, types, kinds, defaults), builds canonical nodes through
+// n.make(...), and sets every output with n.result(). Errors are sticky: after n.fail() or n.unsupported() everything
+// returns null and does nothing, so that an importer needs no checks between its steps.
 //
 //   void import_softsign(NodeImport &n) { n.result(n.map(Fn::softsign, {n.input(0)})); }
 #pragma once
@@ -141,16 +141,18 @@ public:
   graph::Graph &graph();
   const Limits &limits() const;
 
-  /// Imports a graph attribute into a new region of `owner`: arguments of these types, results as the body's outputs. Null after a
-  /// problem (reported with the node inside that has it). `argument_names` come from the body.
+  /// Imports a graph attribute into a new region of `owner`: arguments of these types, results as the body's outputs.
+  /// Null after a problem (reported with the node inside that has it). `argument_names` come from the body.
   Region *body(std::string_view attribute, Node *owner, const std::vector<Type> &arguments);
   /// Replaces result `index` of a body by what `change` makes of it, inside the body.
   void change_result(Region *region, size_t index, const std::function<Value *(Value *)> &change);
-  /// Which of two alternatives to take: false at first, true when the import of the whole model failed and starts again.
+  /// Which of two alternatives to take: false at first, true when the import of the whole model failed and starts
+  /// again.
   bool second_alternative();
   /// Erases a node that an attempt has created.
   void discard(Node *node);
-  /// Erases a node but for one of its regions (without arguments), whose nodes follow what was built so far; its results.
+  /// Erases a node but for one of its regions (without arguments), whose nodes follow what was built so far; its
+  /// results.
   std::vector<Value *> unwrap(Node *node, size_t region);
   /// Imports a graph attribute in place of the node; empty after a problem.
   std::vector<Value *> inline_body(std::string_view attribute, const std::vector<Value *> &arguments = {});

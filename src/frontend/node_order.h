@@ -17,12 +17,12 @@ struct NodeOrder {
   std::vector<int> cycle; ///< not empty: nodes that depend on each other in a circle, in that order; `order` lacks them
 };
 
-/// Linear in the nodes and the names they use (n log n where they are not sorted); no recursion but over nested graphs. Names that no
-/// node of the list defines are taken as given.
+/// Linear in the nodes and the names they use (n log n where they are not sorted); no recursion but over nested graphs.
+/// Names that no node of the list defines are taken as given.
 NodeOrder order_nodes(const NodeList &nodes);
 
-/// Calls visit(name) for each non-empty name that the node uses of the graph that holds it: its inputs, and what the graphs in
-/// its attributes use but do not define.
+/// Calls visit(name) for each non-empty name that the node uses of the graph that holds it: its inputs, and what the
+/// graphs in its attributes use but do not define.
 template <class Visit> void for_each_use(const onnx::NodeProto &node, Visit visit);
 
 /// The names that a graph uses but does not define, inner graphs included.

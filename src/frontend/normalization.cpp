@@ -164,8 +164,8 @@ void import_mean_variance_normalization(NodeImport &n) {
   n.result(n.map(Fn::div, {n.map(Fn::sub, {x, mean}), divisor}));
 }
 
-// Sum of x^2 over a window of channels, of which `low` come before. Few channels: a sum of slices, which are views in any
-// layout of the padded tensor, so that it is one pass over memory. Many: a pool over the channels as rows.
+// Sum of x^2 over a window of channels, of which `low` come before. Few channels: a sum of slices, which are views in
+// any layout of the padded tensor, so that it is one pass over memory. Many: a pool over the channels as rows.
 Value *sum_of_squares(NodeImport &n, Value *x, int64_t size, int64_t low) {
   constexpr int64_t kFew = 15;
   const Shape &s = x->type().shape();

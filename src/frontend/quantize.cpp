@@ -97,7 +97,8 @@ void import_dynamic_quantize(NodeImport &n) {
   if (n.wants(2)) n.result(2, zero);
 }
 
-// x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias: y = quantize((conv + bias) * (x_scale * w_scale), y_scale, y_zero)
+// x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias: y = quantize((conv + bias) * (x_scale * w_scale),
+// y_scale, y_zero)
 void import_qlinear_conv(NodeImport &n) {
   Value *x = n.input(0), *w = n.input(3);
   if (!n.ranked(x) || !n.ranked(w)) return;

@@ -1,7 +1,7 @@
-// Random numbers: draw i is arithmetic on the seed and on i alone (SplitMix64: Steele, Lea, Flood, OOPSLA 2014, at its i-th state), so results
-// depend neither on the order of computation nor on the number of threads. A uniform draw takes as many upper bits as its dtype holds, so that
-// it stays below the end; a normal one is Box and Muller's of two draws. Without a seed in the model each node has one of its own, the same
-// in each run.
+// Random numbers: draw i is arithmetic on the seed and on i alone (SplitMix64: Steele, Lea, Flood, OOPSLA 2014, at its
+// i-th state), so results depend neither on the order of computation nor on the number of threads. A uniform draw takes
+// as many upper bits as its dtype holds, so that it stays below the end; a normal one is Box and Muller's of two draws.
+// Without a seed in the model each node has one of its own, the same in each run.
 #include "families.h"
 
 #include <bit>

@@ -62,8 +62,8 @@ Value *of_direction(NodeImport &n, Value *v, int64_t direction) {
   return v ? n.reshape(v, std::move(rest)) : nullptr;
 }
 
-// Sum of the biases of input and recurrence over all gates, in the dtype of the computation. What the reset gate multiplies stays
-// apart: it is returned in `inside`.
+// Sum of the biases of input and recurrence over all gates, in the dtype of the computation. What the reset gate
+// multiplies stays apart: it is returned in `inside`.
 Value *input_bias(NodeImport &n, Value *b, const Weights &weights, bool reset_after, Value **inside) {
   const int64_t rows = weights.gates * weights.hidden;
   Value *own = n.slice(b, 0, 0, rows), *recurrent = n.slice(b, 0, rows, rows);
@@ -76,7 +76,8 @@ Value *input_bias(NodeImport &n, Value *b, const Weights &weights, bool reset_af
                   0);
 }
 
-// x w^T + bias over all steps, as [seq, batch, gates * hidden]: one contraction whose rows are the pairs of step and batch.
+// x w^T + bias over all steps, as [seq, batch, gates * hidden]: one contraction whose rows are the pairs of step and
+// batch.
 Value *project(NodeImport &n, Value *x, Value *w, Value *bias, DType compute, bool batch_first) {
   const Shape outer{x->type().dim(0), x->type().dim(1)};
   const Dim columns = w->type().dim(0);
@@ -93,8 +94,8 @@ Value *project(NodeImport &n, Value *x, Value *w, Value *bias, DType compute, bo
 
 } // namespace
 
-// The projection of the inputs and the sums of biases are nodes of their own: only what depends on the step before is left to `rnn`,
-// one node per direction.
+// The projection of the inputs and the sums of biases are nodes of their own: only what depends on the step before is
+// left to `rnn`, one node per direction.
 void import_rnn(NodeImport &n) {
   const std::string_view op = n.op();
   const std::string kind = op == "LSTM" ? "lstm" : op == "GRU" ? "gru" : "rnn";

@@ -1,5 +1,5 @@
-// Operators whose axes are inputs that only the run knows. The rank of the result is known, from how many axes there are or
-// from what the model declares; what shape arithmetic would do when compiling becomes arithmetic of the graph.
+// Operators whose axes are inputs that only the run knows. The rank of the result is known, from how many axes there
+// are or from what the model declares; what shape arithmetic would do when compiling becomes arithmetic of the graph.
 #include "runtime_axes.h"
 
 #include <algorithm>

@@ -5,8 +5,8 @@
 
 namespace cameo::frontend {
 
-/// A list of axes, different from each other, of a tensor of `rank`. Where only the run knows how many, what has that number
-/// in its type (others) cannot be asked.
+/// A list of axes, different from each other, of a tensor of `rank`. Where only the run knows how many, what has that
+/// number in its type (others) cannot be asked.
 class RuntimeAxes {
 public:
   /// Whether the operand is a list of axes that only the run knows.
@@ -35,8 +35,8 @@ private:
   Value *listed_ = nullptr; ///< i64[rank], 0 or 1
 };
 
-/// make(axis) for the axis that the input says (one integer, negative ones count from the end). Where only the run knows it, all axes in
-/// [0, count) are computed, which must have results of one type, and the right one is taken.
+/// make(axis) for the axis that the input says (one integer, negative ones count from the end). Where only the run
+/// knows it, all axes in [0, count) are computed, which must have results of one type, and the right one is taken.
 Value *along_axis(NodeImport &n, Value *axis, int64_t rank, const std::function<Value *(int64_t)> &make,
                   std::optional<int64_t> count = {});
 

@@ -7,8 +7,8 @@
 namespace cameo::frontend {
 namespace {
 
-// Extents of the run, when even their number is only the length of a vector; empty after failing. `rank`: what the model
-// declares, and the run checks.
+// Extents of the run, when even their number is only the length of a vector; empty after failing. `rank`: what the
+// model declares, and the run checks.
 std::optional<int64_t> length_of(NodeImport &n, Value *&vector, std::string_view what, std::optional<int64_t> rank) {
   if (rank && vector->type().is_ranked() && vector->type().rank() == 1 && !vector->type().dim(0).is_constant())
     vector = n.with_shape(vector, what, {*rank});
@@ -27,7 +27,8 @@ std::optional<std::vector<int64_t>> axes_of(NodeImport &n) {
   return n.need_ints(n.input(1), "axes");
 }
 
-// Extents that the run computes from a shape operand in which 0 copies (unless allow_zero) and -1 stands for what is left:
+// Extents that the run computes from a shape operand in which 0 copies (unless allow_zero) and -1 stands for what is
+// left:
 //   s = select(s == 0, shape_of(x), s);  s = select(s == -1, size(x) / -product(s), s)
 Value *resolve_extents(NodeImport &n, Value *x, Value *target, int64_t rank, bool allow_zero) {
   auto number = [&](int64_t v) { return n.scalar_int(DType::i64, v); };

@@ -31,7 +31,8 @@ std::optional<Dim> from_end(NodeImport &n, const Dim &bound, const Dim &extent) 
   return std::nullopt;
 }
 
-// The standard's clamping. Forwards: start in [0, extent], end in [0, extent]; backwards: start in [0, extent - 1], end in [-1, ...].
+// The standard's clamping. Forwards: start in [0, extent], end in [0, extent]; backwards: start in [0, extent - 1], end
+// in [-1, ...].
 std::optional<Range> resolve(NodeImport &n, const Dim &extent, const Dim &start, const Dim &end, int64_t step) {
   // The usual way to say: to the end.
   const bool open_end = end.is_constant() && end.value() >= (extent.is_constant() ? extent.value() : INT32_MAX);
@@ -248,7 +249,8 @@ void import_pad(NodeImport &n) {
 
 namespace {
 
-// To extents that only the run knows: a slice from (extent - wanted) / 2, then borders of (wanted - extent) / 2, where positive.
+// To extents that only the run knows: a slice from (extent - wanted) / 2, then borders of (wanted - extent) / 2, where
+// positive.
 void center_crop_pad_to(NodeImport &n, Value *x, const std::vector<int64_t> &axes, Value *wanted) {
   const int64_t rank = x->type().rank();
   RuntimeAxes list(n, n.ints_constant(axes), rank);

@@ -83,7 +83,8 @@ void import_tfidf(NodeImport &n) {
   const int64_t length = x->type().dim(-1).value();
   if (length > 1 << 16 || skip > 1 << 16) return void(n.unsupported("rows or gaps of more than 65536 elements"));
   x = n.reshape(x, {batch, length});
-  // occurrences[b, g] = sum over gaps and starts of (all k: x[b, start + k * gap] == gram[g][k]); single numbers have no gaps.
+  // occurrences[b, g] = sum over gaps and starts of (all k: x[b, start + k * gap] == gram[g][k]); single numbers have
+  // no gaps.
   std::vector<Value *> parts;
   std::vector<int64_t> columns;
   std::vector<double> factors;

@@ -210,8 +210,8 @@ void import_svm_classifier(NodeImport &n) {
     n.result(0, labels_at(n, labels, best));
     return n.result(1, pairs > 1 ? post_transform(n, transform, p.scores) : p.scores);
   }
-  // One score for two classes. Without probabilities the limits of a class's weight (0) never hold, so that votes decide; but
-  // weights that are all positive put the limit at 0.5, which no vote reaches either.
+  // One score for two classes. Without probabilities the limits of a class's weight (0) never hold, so that votes
+  // decide; but weights that are all positive put the limit at 0.5, which no vote reaches either.
   n.result(0, labels_at(n, labels, best));
   if (transform == "PROBIT") return void(n.unsupported("PROBIT of one score for two classes"));
   n.result(1, two_of_one(n, transform, p.scores, transform != "NONE"));

@@ -65,7 +65,8 @@ bool narrow(const Field &field, int64_t low, int64_t high, std::vector<std::byte
   return true;
 }
 
-// int32_data holds many types: integers up to 32 bits, bool, and the bits of 16- and 8-bit floats and packed 4-bit elements.
+// int32_data holds many types: integers up to 32 bits, bool, and the bits of 16- and 8-bit floats and packed 4-bit
+// elements.
 bool narrow_int32(const onnx::TensorProto &tensor, DType dtype, std::vector<std::byte> &bytes) {
   const auto &field = tensor.int32_data();
   switch (dtype) {

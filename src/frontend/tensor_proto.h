@@ -25,9 +25,9 @@ struct TensorSource {
 
 /// The tensor as constant data, without a copy where the file has it as the memory wants it. `where` names the tensor.
 ///
-/// Checked before anything is allocated: the type exists (65; 69 when ONNX has it and Cameo not), dims are not negative and their
-/// product fits, exactly one data field is filled, and its size is exactly what type and dims need. Values of int32_data must fit
-/// the type. A bool other than 0 becomes 1.
+/// Checked before anything is allocated: the type exists (65; 69 when ONNX has it and Cameo not), dims are not negative
+/// and their product fits, exactly one data field is filled, and its size is exactly what type and dims need. Values of
+/// int32_data must fit the type. A bool other than 0 becomes 1.
 Result<graph::Constant> decode_tensor(const onnx::TensorProto &tensor, const TensorSource &source,
                                       const std::string &where);
 

@@ -30,7 +30,8 @@ struct Step {
   int above, at_most;
 };
 
-// A search for the interval that x lies in, among bounds[from, to): interval i ends at bounds[i], and odd ones are members.
+// A search for the interval that x lies in, among bounds[from, to): interval i ends at bounds[i], and odd ones are
+// members.
 int search(std::vector<Step> &steps, const std::vector<double> &bounds, int from, int to) {
   if (from == to) return from % 2 == 1 ? kYes : kNo;
   const int at = int(steps.size()), middle = from + (to - from) / 2;
@@ -212,8 +213,8 @@ std::optional<uint64_t> small_set(const TreeModel::Node &node) {
   return set;
 }
 
-// Tests of membership in small sets become columns of their own behind those of x: 0 where x is in the set, else 1. One node tests what
-// would take a search otherwise. Categories are such sets: an ensemble has few different ones.
+// Tests of membership in small sets become columns of their own behind those of x: 0 where x is in the set, else 1. One
+// node tests what would take a search otherwise. Categories are such sets: an ensemble has few different ones.
 //   code = x whole and in [0, 62) ? 1 << x : x is NaN ? 1 << 62 : 0, column = (code & set) == 0
 Value *with_set_columns(NodeImport &n, TreeModel &model, Value *rows) {
   const Dim &width = rows->type().dim(1);
@@ -319,7 +320,8 @@ Value *tree_scores(NodeImport &n, const TreeModel &given, Value *rows) {
   Flat flat = flatten(model, order);
   const int64_t leaves = int64_t(flat.leaves.size()), count = int64_t(flat.features.size());
 
-  // Trees that feed one target each are ordered by it, as many for each; otherwise every leaf has a weight for every target.
+  // Trees that feed one target each are ordered by it, as many for each; otherwise every leaf has a weight for every
+  // target.
   const std::vector<int64_t> target = single_targets(model, order);
   std::vector<std::vector<int64_t>> by_target(static_cast<size_t>(model.targets));
   bool grouped = true;

@@ -1,4 +1,5 @@
-// Decision trees as the operators of ai.onnx.ml give them, checked, and flattened into the arrays of the op tree_ensemble.
+// Decision trees as the operators of ai.onnx.ml give them, checked, and flattened into the arrays of the op
+// tree_ensemble.
 //
 // Every test becomes x <= split with a bit that says where NaN goes, which is all that the walk knows:
 //   x <  t: x <= the number before t          x >  t: x <= t with the children swapped
@@ -31,8 +32,8 @@ struct TreeModel {
 enum class Scored : uint8_t { never, sometimes, always };
 std::vector<Scored> scored_targets(const TreeModel &model);
 
-/// The scores [rows, targets] of `rows` [rows, features], in the model's dtype; a leaf without a weight for a target adds nothing.
-/// Fails the node where children or features are out of range, or where a tree has a cycle.
+/// The scores [rows, targets] of `rows` [rows, features], in the model's dtype; a leaf without a weight for a target
+/// adds nothing. Fails the node where children or features are out of range, or where a tree has a cycle.
 Value *tree_scores(NodeImport &n, const TreeModel &model, Value *rows);
 
 } // namespace cameo::frontend

@@ -1,5 +1,5 @@
-// Tree ensembles of ai.onnx.ml, in both ways of writing them: nodes with ids per tree (TreeEnsembleClassifier and -Regressor), and
-// nodes by position with leaves apart (TreeEnsemble).
+// Tree ensembles of ai.onnx.ml, in both ways of writing them: nodes with ids per tree (TreeEnsembleClassifier and
+// -Regressor), and nodes by position with leaves apart (TreeEnsemble).
 #include "classical.h"
 #include "tree_model.h"
 

@@ -6,7 +6,8 @@
 namespace cameo::frontend {
 namespace {
 
-// --- the schema: one row per field of onnx.proto and onnx-data.proto, up to IR version 13 --------------------------------
+// --- the schema: one row per field of onnx.proto and onnx-data.proto, up to IR version 13
+// --------------------------------
 
 enum class M : uint8_t {
   none,
@@ -303,7 +304,8 @@ private:
     for (; value >= 0x80; value >>= 7) scan.skeleton.push_back(char(value | 0x80));
     scan.skeleton.push_back(char(value));
   }
-  // A field with its tag and length in their shortest form: protobuf refuses some of the longer ones that the format allows.
+  // A field with its tag and length in their shortest form: protobuf refuses some of the longer ones that the format
+  // allows.
   void put_field(uint64_t tag, uint64_t length, size_t payload, size_t end) {
     put_varint(tag);
     if ((tag & 7) == 2) put_varint(length);
@@ -422,7 +424,8 @@ bool Scanner::message(size_t pos, size_t end, M kind, int depth, int graphs) {
     }
     case K::message: {
       if (wire != kBytes) return wrong_type();
-      // The length is known only when the nested message is written: reserve a varint of five bytes, patch it afterwards.
+      // The length is known only when the nested message is written: reserve a varint of five bytes, patch it
+      // afterwards.
       put_varint(tag);
       const size_t patch = scan.skeleton.size();
       scan.skeleton.append(5, '\0');

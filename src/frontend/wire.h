@@ -1,12 +1,12 @@
 // The protobuf wire format of an ONNX file, checked before protobuf sees it.
 //
-// Protobuf's own parser says only "failed", merges what it does not understand, copies every weight and recurses as deep as
-// the file likes. This scanner walks the bytes once against the schema of onnx.proto (IR 13) and answers in one line with the
-// offset: wire types, lengths, varints, nesting of subgraphs, lengths of names, number of messages.
+// Protobuf's own parser says only "failed", merges what it does not understand, copies every weight and recurses as
+// deep as the file likes. This scanner walks the bytes once against the schema of onnx.proto (IR 13) and answers in one
+// line with the offset: wire types, lengths, varints, nesting of subgraphs, lengths of names, number of messages.
 //
-// On the way it writes the *skeleton*: the same message in which each TensorProto.raw_data is replaced by a 16-byte RawRef that
-// says where the bytes lie in the file. The skeleton is what protobuf parses, so that weights are never copied: constants point
-// into the mapped file. Fields that no schema knows are left out and counted for a warning.
+// On the way it writes the *skeleton*: the same message in which each TensorProto.raw_data is replaced by a 16-byte
+// RawRef that says where the bytes lie in the file. The skeleton is what protobuf parses, so that weights are never
+// copied: constants point into the mapped file. Fields that no schema knows are left out and counted for a warning.
 #pragma once
 
 #include "cameo/frontend/limits.h"
@@ -42,13 +42,13 @@ struct WireScan {
   int64_t visited = 0;       ///< bytes looked at (payloads of raw_data and strings are skipped): work, for the tests
 };
 
-/// Checks `bytes` as a message of kind `root`; `where` names the file in the diagnostic. Exactly one diagnostic on failure
-/// (65). Linear in the file, recursion bounded by the limits.
+/// Checks `bytes` as a message of kind `root`; `where` names the file in the diagnostic. Exactly one diagnostic on
+/// failure (65). Linear in the file, recursion bounded by the limits.
 Result<WireScan> scan_wire(std::span<const std::byte> bytes, WireRoot root, const std::string &where,
                            const Limits &limits = {});
 
-/// What the first bytes of a file say about its kind, when that is certainly not ONNX: "an ELF binary", "a zip archive (a
-/// PyTorch checkpoint?)"; empty when it may be a protobuf message.
+/// What the first bytes of a file say about its kind, when that is certainly not ONNX: "an ELF binary", "a zip archive
+/// (a PyTorch checkpoint?)"; empty when it may be a protobuf message.
 std::string_view sniff_foreign_kind(std::span<const std::byte> head, uint64_t file_size);
 
 } // namespace cameo::frontend

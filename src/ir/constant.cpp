@@ -1,4 +1,5 @@
-// Constant data: sizes checked once at construction, elements decoded one at a time, content compared and hashed as bytes.
+// Constant data: sizes checked once at construction, elements decoded one at a time, content compared and hashed as
+// bytes.
 #include "cameo/ir/constant.h"
 
 #include "cameo/support/half.h"

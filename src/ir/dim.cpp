@@ -1,5 +1,5 @@
-// The ring of symbolic extents: canonical sums of products, comparison, substitution, evaluation. Division, minimum and maximum,
-// whose rules are longer, are in dim_opaque.cpp.
+// The ring of symbolic extents: canonical sums of products, comparison, substitution, evaluation. Division, minimum and
+// maximum, whose rules are longer, are in dim_opaque.cpp.
 #include "dim_expr.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// The canonical form behind Dim, private to src/ir. A sum of terms; a term is a coefficient and a sorted multiset of atoms.
+// The canonical form behind Dim, private to src/ir. A sum of terms; a term is a coefficient and a sorted multiset of
+// atoms.
 #pragma once
 
 #include "cameo/ir/dim.h"

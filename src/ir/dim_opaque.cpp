@@ -1,5 +1,5 @@
-// Division with remainder, minimum, maximum and bounds of symbolic extents. What a law can take out of an opaque term is taken out,
-// so that few distinct forms of one function remain; what is left is an atom.
+// Division with remainder, minimum, maximum and bounds of symbolic extents. What a law can take out of an opaque term
+// is taken out, so that few distinct forms of one function remain; what is left is an atom.
 #include "dim_expr.h"
 
 #include <algorithm>
@@ -9,8 +9,9 @@ namespace cameo::graph {
 
 namespace {
 
-// a = quotient * b + rest, where every term of a that b's single term divides went into the quotient, coefficients by floor
-// division; so rest has coefficients in [0, |b|) where it has such terms at all. b is a constant or one term, with a coefficient > 0.
+// a = quotient * b + rest, where every term of a that b's single term divides went into the quotient, coefficients by
+// floor division; so rest has coefficients in [0, |b|) where it has such terms at all. b is a constant or one term,
+// with a coefficient > 0.
 struct Split {
   Dim quotient = 0, rest = 0;
 };
@@ -151,7 +152,8 @@ static Dim extremum(Atom::Kind kind, const Dim &a, const Dim &b) {
     if (!arg.valid()) return arg;
   std::sort(args.begin(), args.end());
   args.erase(std::unique(args.begin(), args.end()), args.end());
-  // Where x <= y is certain, max drops x and min drops y. One at a time, against what remains: equal values cannot drop each other.
+  // Where x <= y is certain, max drops x and min drops y. One at a time, against what remains: equal values cannot drop
+  // each other.
   std::vector<Dim> kept = std::move(args);
   for (size_t i = kept.size(); i-- > 0;) {
     auto beats = [&](const Dim &other) {
@@ -183,7 +185,8 @@ Dim max(const Dim &a, const Dim &b) { return extremum(Atom::Kind::max, a, b); }
 
 namespace {
 
-// Interval arithmetic over integers with infinities at +-kInf; whatever leaves int64 counts as infinite, which is sound.
+// Interval arithmetic over integers with infinities at +-kInf; whatever leaves int64 counts as infinite, which is
+// sound.
 using Wide = __int128;
 constexpr Wide kInf = Wide(1) << 100;
 struct Range {

@@ -1,4 +1,5 @@
-// Reading a graph: values, nodes with their attributes, regions, and questions about order and use. graph_edit.cpp changes it.
+// Reading a graph: values, nodes with their attributes, regions, and questions about order and use. graph_edit.cpp
+// changes it.
 #include "cameo/ir/graph.h"
 
 #include "node_rules.h"

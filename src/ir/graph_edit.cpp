@@ -1,5 +1,5 @@
-// Changing a graph. Uses are kept in both directions: an operand knows its slot in the value's list of uses, so adding and dropping
-// a use takes constant time however many users a value has.
+// Changing a graph. Uses are kept in both directions: an operand knows its slot in the value's list of uses, so adding
+// and dropping a use takes constant time however many users a value has.
 #include "node_rules.h"
 
 #include <algorithm>

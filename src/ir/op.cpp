@@ -1,5 +1,5 @@
-// Turns the rows of ops.def and functions.def into tables. The little languages of a row (operand names, attribute schema) are read
-// at compile time: a malformed row does not compile.
+// Turns the rows of ops.def and functions.def into tables. The little languages of a row (operand names, attribute
+// schema) are read at compile time: a malformed row does not compile.
 #include "cameo/ir/op.h"
 
 #include "cameo/support/check.h"

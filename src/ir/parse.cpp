@@ -1,5 +1,5 @@
-// Text to Graph IR, by recursive descent over regions. A failure is recorded in the lexer, which then yields only `end`; everything
-// that builds a part of the graph looks at failed() before.
+// Text to Graph IR, by recursive descent over regions. A failure is recorded in the lexer, which then yields only
+// `end`; everything that builds a part of the graph looks at failed() before.
 //
 //   graph    = "graph" symbol "stage" word "{" { bound } { function } { blob } "}"
 //   bound    = "symbol" dim-symbol "in" "[" integer "," ( dim | "any" ) "]"
@@ -11,13 +11,12 @@
 //   name     = an op of ops.def, or a function of functions.def
 //   operands = ( value | "_" ) { "," ( value | "_" ) }
 //   attrs    = "{" word "=" attribute { "," word "=" attribute } "}"
-//   attribute: by its kind in ops.def: integer, real, true | false, string, word, dtype, dim, lists in [], or type content
-//   content  = "[" elements "]" | "data" hash
-//   origin   = "from" string { "," string }
-//   blob     = "data" hash "=" ( "hex" string | "strings" "[" strings "]" | "external" string "offset" integer "length" integer )
+//   attribute: by its kind in ops.def: integer, real, true | false, string, word, dtype, dim, lists in [], or type
+//   content content  = "[" elements "]" | "data" hash origin   = "from" string { "," string } blob     = "data" hash
+//   "=" ( "hex" string | "strings" "[" strings "]" | "external" string "offset" integer "length" integer )
 //
-// Types: type_text.cpp. Dims: dim_text.cpp. Tokens: text_lexer.h. A value is visible in its region from its definition on, and in the
-// regions inside; its spelling (`%name`, `%name#2`, `%7`) must be free when it is defined.
+// Types: type_text.cpp. Dims: dim_text.cpp. Tokens: text_lexer.h. A value is visible in its region from its definition
+// on, and in the regions inside; its spelling (`%name`, `%name#2`, `%7`) must be free when it is defined.
 #include "cameo/ir/print.h"
 
 #include "node_rules.h"

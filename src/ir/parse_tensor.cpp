@@ -1,4 +1,5 @@
-// Elements of constants as text, for the parser: `[1.0, -inf, bits 0x7fc1]`, `["a", "b"]`, `[(1.0, 0.0)]`, `[true, false]`.
+// Elements of constants as text, for the parser: `[1.0, -inf, bits 0x7fc1]`, `["a", "b"]`, `[(1.0, 0.0)]`, `[true,
+// false]`.
 #include "parse_tensor.h"
 
 #include "cameo/support/half.h"

@@ -4,7 +4,8 @@
 //           | "seq" "<" type ">" | "opt" "<" type ">" | "map" "<" dtype "," type ">" | "token"
 //   layout  = "nwc" | "nhwc" | "ndhwc" | "nchw" integer "c" (and ncw8c, ncdhw8c)
 //           | "order" "(" axis { "," axis } [ ";" axis ":" size { "," axis ":" size } ] ")"
-//   quant   = "quant" "(" dtype [ "," "axis" integer ] [ "," "block" integer ] "," "scale" reals [ "," "zero" integers ] ")"
+//   quant   = "quant" "(" dtype [ "," "axis" integer ] [ "," "block" integer ] "," "scale" reals [ "," "zero" integers
+//   ] ")"
 #include "cameo/ir/type.h"
 #include "text.h"
 

@@ -3,17 +3,21 @@
 // Every stage (imported and later):
 //   1. A node fits its row of ops.def: operands, results, attributes (op.h); the number of its regions.
 //   2. Uses and operands agree in both directions; nodes, results and regions know where they are.
-//   3. A value is used only where it is visible: after its definition in the same region, or in a region inside a node that comes
+//   3. A value is used only where it is visible: after its definition in the same region, or in a region inside a node
+//   that comes
 //      after. Regions of isolated ops (fused) use nothing from outside.
-//   4. A type can be stored: extents are valid and not negative, sizes fit 64 bits, rank <= 64, layouts and quantizations fit
+//   4. A type can be stored: extents are valid and not negative, sizes fit 64 bits, rank <= 64, layouts and
+//   quantizations fit
 //      (Type::problem). Tokens stand alone.
 //   5. Operand, region and result types obey the op's rule as far as it is a line (verify_types.cpp).
-//   6. A run-time symbol is defined before it is mentioned: its first mention, in order, is as an extent of its own (`?0`, not
-//      `?0 + 1`) in an argument, or in a result of an op with the trait `fresh`. Bounds mention symbols that exist. Lower bounds are
-//      not negative. A symbol that a region defines means nothing outside of it.
-//   7. Functions have distinct names, main is the first; each result has a name; main's arguments have distinct non-empty names.
-//      A call names a function of the graph; functions do not call themselves, directly or through others; operands and results
-//      match.
+//   6. A run-time symbol is defined before it is mentioned: its first mention, in order, is as an extent of its own
+//   (`?0`, not
+//      `?0 + 1`) in an argument, or in a result of an op with the trait `fresh`. Bounds mention symbols that exist.
+//      Lower bounds are not negative. A symbol that a region defines means nothing outside of it.
+//   7. Functions have distinct names, main is the first; each result has a name; main's arguments have distinct
+//   non-empty names.
+//      A call names a function of the graph; functions do not call themselves, directly or through others; operands and
+//      results match.
 //   8. Layouts are row-major and no op is relayout or fused, before the stages that introduce them.
 // canonical and later:
 //   9. There are no calls and no functions but main.

@@ -1,5 +1,6 @@
-// One rule per op whose types follow from a line of its definition in ops.def: sources, elementwise, movement, reductions, control,
-// sequences. The inference rules of convolutions, pools and the like are in ops/, beside their lowering, which checks them.
+// One rule per op whose types follow from a line of its definition in ops.def: sources, elementwise, movement,
+// reductions, control, sequences. The inference rules of convolutions, pools and the like are in ops/, beside their
+// lowering, which checks them.
 #include "verify_types.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Expressions at a point: reads become scalar loads, vector loads or gathers, whichever the layout gives; equal operations are
-// emitted once, in the outermost block where their operands exist.
+// Expressions at a point: reads become scalar loads, vector loads or gathers, whichever the layout gives; equal
+// operations are emitted once, in the outermost block where their operands exist.
 #include "lowerer.h"
 
 #include "cameo/loop/convert.h"
@@ -24,7 +24,8 @@ Affine divide_exact(const Affine &a, int64_t d) {
 // a = multiple + rest, where `multiple` is made of multiples of d and the rest's constant is in [0, d).
 std::pair<Affine, Affine> split(const Affine &a, int64_t d) {
   Affine multiple(floor_div(a.constant, d) * d), rest(a.constant - multiple.constant);
-  for (const auto &[value, coefficient] : a.terms) (coefficient % d == 0 ? multiple : rest) += Affine(value, coefficient);
+  for (const auto &[value, coefficient] : a.terms)
+    (coefficient % d == 0 ? multiple : rest) += Affine(value, coefficient);
   return {multiple, rest};
 }
 
@@ -199,12 +200,13 @@ std::vector<Value> Lowerer::lane_vector(const LaneIndex &c, int32_t lanes) {
   return {sum};
 }
 
-// Bounds checks of the coordinates that may leave their domain. Such a coordinate is replaced by a safe one inside the domain; the
-// result is true where all of them were inside (an invalid value when that is certain).
+// Bounds checks of the coordinates that may leave their domain. Such a coordinate is replaced by a safe one inside the
+// domain; the result is true where all of them were inside (an invalid value when that is certain).
 Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain,
                      const Point &point) {
   const int32_t lanes = point.lanes;
-  // Lanes that do not exist need no check; how many exist is a constant, or the last ones are cut off at the domain's end.
+  // Lanes that do not exist need no check; how many exist is a constant, or the last ones are cut off at the domain's
+  // end.
   const int64_t existing = point.active.valid() ? b_.known_constant(point.active).value_or(1) : lanes;
   Value inside;
   for (size_t d = 0; d < coordinates.size(); ++d) {
@@ -421,8 +423,8 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
       Value all = inside;
       if (b_.type(all).lanes > 1) { // every lane must be inside, of those that exist
         if (context.point.active.valid()) {
-          Value missing = b_.compare(Opcode::ge, b_.iota({Scalar::i64, lanes, false}),
-                                     b_.broadcast(context.point.active, lanes));
+          Value missing =
+              b_.compare(Opcode::ge, b_.iota({Scalar::i64, lanes, false}), b_.broadcast(context.point.active, lanes));
           all = b_.binary(Opcode::bit_or, all, missing);
         }
         Value bytes = b_.cast(Opcode::zext, all, Scalar::i32);
@@ -434,7 +436,8 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   }
   const bool writable = buffer.role == BufferRole::output || buffer.role == BufferRole::inout || binding.aliased;
   const Value active = context.point.active;
-  const Place_ at = place(coordinates, binding, lanes, active.valid() ? b_.known_constant(active).value_or(lanes) : lanes);
+  const Place_ at =
+      place(coordinates, binding, lanes, active.valid() ? b_.known_constant(active).value_or(lanes) : lanes);
   const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
   const int32_t object = writable ? object_of_buffer(e.source) : -1;
   Value v;

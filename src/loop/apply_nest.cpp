@@ -188,7 +188,8 @@ void Lowerer::parallel_loop(Frame &frame, size_t loop, const std::vector<Segment
     // Task t takes iterations t * trips / tasks up to (t + 1) * trips / tasks, of each segment those that lie in it.
     auto bound_of = [&](Value t, const Segment &segment) {
       Value n = integer(kIndex, tasks);
-      Value all = apply_op(Opcode::div, {apply_op(Opcode::mul, {t, integer(kIndex, trips)}, Scalar::i64), n}, Scalar::i64);
+      Value all =
+          apply_op(Opcode::div, {apply_op(Opcode::mul, {t, integer(kIndex, trips)}, Scalar::i64), n}, Scalar::i64);
       if (list.size() == 1) return all;
       Value own = apply_op(Opcode::sub, {all, integer(kIndex, segment.first)}, Scalar::i64);
       Value least = apply_op(Opcode::max, {own, integer(kIndex, 0)}, Scalar::i64);
@@ -215,8 +216,8 @@ void Lowerer::parallel_loop(Frame &frame, size_t loop, const std::vector<Segment
   touch(written);
 }
 
-// An extent that is known at run time only: whole tiles, then what is left in pieces of powers of two (for the vector axis: one tile
-// whose last vectors are partial).
+// An extent that is known at run time only: whole tiles, then what is left in pieces of powers of two (for the vector
+// axis: one tile whose last vectors are partial).
 Lowerer::Values Lowerer::symbolic_loop(Frame &frame, size_t loop, Values carried, const Body &body) {
   const StageSchedule &plan = schedule_.stages[frame.stage];
   const LoopSpec &spec = plan.loops[loop];
@@ -325,8 +326,8 @@ void Lowerer::place_stages(Frame &frame, int32_t loop) {
   }
 }
 
-// State that outlives the iterations of a loop is allocated and given its first value in front of it: sequential stages, and the
-// rows that the first iteration of a rolling buffer needs beyond its own.
+// State that outlives the iterations of a loop is allocated and given its first value in front of it: sequential
+// stages, and the rows that the first iteration of a rolling buffer needs beyond its own.
 void Lowerer::before_loop(Frame &frame, size_t loop, const Range &first, bool first_segment) {
   const LoopSpec &spec = schedule_.stages[frame.stage].loops[loop];
   const int32_t axis = spec.axis;
@@ -344,7 +345,8 @@ void Lowerer::before_loop(Frame &frame, size_t loop, const Range &first, bool fi
       if (box[plan.rolling_axis].extent > 0) compute_clipped(s, box);
     }
     if (sequential && first_segment && sequential_axis(s) >= 0 && (placed || s == frame.stage) && is_read(s)) {
-      // compute() has allocated a stage that is placed at another one; a root is allocated for each range of its outer loops.
+      // compute() has allocated a stage that is placed at another one; a root is allocated for each range of its outer
+      // loops.
       if (s != frame.stage || schedule_.stages[s].place == Place::root) {
         Box box = s == frame.stage ? frame.ranges : required(s);
         box.resize(kernel_.stages[s].outer_rank());
@@ -376,7 +378,8 @@ void Lowerer::advance_rolling(Frame &frame, int32_t loop, int32_t stage) {
   compute_clipped(stage, box);
 }
 
-// Whole vectors along the vector axis, one point at a time along the others: `body` for each, the frame's ranges narrowed to it.
+// Whole vectors along the vector axis, one point at a time along the others: `body` for each, the frame's ranges
+// narrowed to it.
 void Lowerer::vectors_of(Frame &frame, int32_t axis, const std::function<void()> &body) {
   const Stage &s = kernel_.stages[frame.stage];
   if (axis == s.outer_rank()) return body();

@@ -29,7 +29,8 @@ Value Lowerer::load_packed(Value buffer, const Affine &address, DType dtype, con
   return apply_op(kind(dtype) == DTypeKind::signed_integer ? Opcode::sar : Opcode::shr, {v, top}, Scalar::i8);
 }
 
-// The other elements of the byte are kept, but for those after a byte's first element: they are written later, in order.
+// The other elements of the byte are kept, but for those after a byte's first element: they are written later, in
+// order.
 void Lowerer::store_packed(Value value, Value buffer, const Affine &address, DType dtype, const Point &point,
                            int32_t object) {
   const Type byte{Scalar::i8, 1, false};

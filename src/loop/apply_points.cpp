@@ -24,8 +24,8 @@ Opcode horizontal(Opcode combine) {
 
 } // namespace
 
-// The points of the current ranges, in row-major order: over the outer axes, or over the reduction axes (then `index` has only
-// those). The vector axis advances by whole vectors; a last partial one has `active` lanes.
+// The points of the current ranges, in row-major order: over the outer axes, or over the reduction axes (then `index`
+// has only those). The vector axis advances by whole vectors; a last partial one has `active` lanes.
 std::vector<Point> Lowerer::box_points(const Frame &frame, bool reduction) {
   const Stage &s = kernel_.stages[frame.stage];
   const StageSchedule &plan = schedule_.stages[frame.stage];
@@ -236,8 +236,9 @@ Lowerer::Values Lowerer::load_state(int32_t stage, const Point &point) {
 }
 
 // acc + u8 * s8 summed over 4 neighbours of the reduction axis by one instruction. The update must be
-// add(carried, mul(extend(a), extend(w))) where a is u8 and the same for all lanes, and w is s8 with its 4 neighbours and the lanes
-// contiguous in memory. Of a last group of fewer, only those of a that exist are read; the others count as 0.
+// add(carried, mul(extend(a), extend(w))) where a is u8 and the same for all lanes, and w is s8 with its 4 neighbours
+// and the lanes contiguous in memory. Of a last group of fewer, only those of a that exist are read; the others count
+// as 0.
 Value Lowerer::dot_update(const Frame &frame, const Point &point, Value accumulator) {
   const Stage &s = kernel_.stages[frame.stage];
   auto argument = [&](ExprId id, size_t i) { return kernel_.exprs[id].args.at(i); };
@@ -285,8 +286,8 @@ Value Lowerer::dot_update(const Frame &frame, const Point &point, Value accumula
                 [&] { return b_.target("vpdpbusd", result, {accumulator, words[0], words[1]}); });
 }
 
-// While one panel of a packed constant is used, the lines of the next one are fetched, spread evenly over all iterations inside
-// the loop that walks panels (PERF.md 3.2).
+// While one panel of a packed constant is used, the lines of the next one are fetched, spread evenly over all
+// iterations inside the loop that walks panels (PERF.md 3.2).
 void Lowerer::emit_prefetch(const Frame &frame) {
   const StageSchedule &plan = schedule_.stages[frame.stage];
   if (plan.prefetch_buffer < 0) return;
@@ -296,7 +297,8 @@ void Lowerer::emit_prefetch(const Frame &frame) {
   if (panel == open_loops_.size()) return;
   const KernelBuffer &buffer = kernel_.buffers[plan.prefetch_buffer];
   const int64_t line = 64 / std::max(1, bits(buffer.dtype) / 8);
-  // Of a loop whose trips only the run knows, this many share the work; later ones read further ahead, earlier ends fetch less.
+  // Of a loop whose trips only the run knows, this many share the work; later ones read further ahead, earlier ends
+  // fetch less.
   constexpr int64_t kSymbolicTrips = 8, kMostTrips = 1 << 20;
   int64_t trips = 1;
   Affine progress;

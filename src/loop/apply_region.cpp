@@ -1,6 +1,7 @@
-// Bounds inference: which region of a stage its readers need at the point where it is computed, and the storage that holds it.
-#include "lowerer.h"
+// Bounds inference: which region of a stage its readers need at the point where it is computed, and the storage that
+// holds it.
 #include "cameo/loop/kernel_text.h"
+#include "lowerer.h"
 
 #include <algorithm>
 
@@ -124,16 +125,18 @@ Box Lowerer::required(int32_t stage) {
       box[d] = range;
     known[d] = true;
   };
-  // A step reads the state before it (from a stage listed earlier) where the step itself is, and all of it along what it sums over.
+  // A step reads the state before it (from a stage listed earlier) where the step itself is, and all of it along what
+  // it sums over.
   auto read_by_next_step = [&](int32_t reader) {
     const Box full = full_box(reader);
     visit_reads(reader, stage, [&](const Expr &e) {
       for (int32_t d = 0; d < rank; ++d) {
         const Index &index = e.indices[d];
         const bool summed =
-            index.indirect < 0 && std::all_of(index.axes.begin(), index.axes.end(), [&](const auto &term) {
-              return kernel_.stages[reader].axes[term.first].kind == AxisKind::reduction;
-            });
+            index.indirect < 0 &&
+            std::all_of(
+                index.axes.begin(), index.axes.end(),
+                [&](const auto &term) { return kernel_.stages[reader].axes[term.first].kind == AxisKind::reduction; });
         if (summed && s.axes[d].kind != AxisKind::sequential) need(d, index_range(index, full));
       }
     });
@@ -208,7 +211,8 @@ Box Lowerer::required(int32_t stage) {
 }
 
 Value Lowerer::scratch(Scalar type, int64_t elements) {
-  const int64_t bytes = std::max<int64_t>((elements * bits(type) / 8 + 63) / 64, 1) * 64; // an empty stage has an address too
+  const int64_t bytes =
+      std::max<int64_t>((elements * bits(type) / 8 + 63) / 64, 1) * 64; // an empty stage has an address too
   const int64_t offset = scratch_used_;
   scratch_used_ += bytes;
   scratch_peak_ = std::max(scratch_peak_, scratch_used_);
@@ -238,7 +242,8 @@ void Lowerer::allocate(int32_t stage, const Box &box) {
   int64_t stride = 1;
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Range &range = storage.box[*it];
-    CAMEO_CHECK(!range.symbolic.valid(), "stage " + s.name + ": a local buffer of symbolic size\n" + print(schedule_, kernel_) + print(kernel_));
+    CAMEO_CHECK(!range.symbolic.valid(),
+                "stage " + s.name + ": a local buffer of symbolic size\n" + print(schedule_, kernel_) + print(kernel_));
     int64_t extent = *it == storage.rolling_axis ? storage.rolling : range.extent;
     if (*it == plan.vector_axis && plan.lanes > 1) extent = (extent + plan.lanes - 1) / plan.lanes * plan.lanes;
     storage.strides[*it] = stride;

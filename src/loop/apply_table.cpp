@@ -9,13 +9,14 @@ namespace cameo::loop {
 Value Lowerer::look_up(const Expr &e, Context &context) {
   const KernelBuffer &buffer = kernel_.buffers[e.source];
   const Binding &binding = bindings_[e.source];
-  if (buffer.role != BufferRole::constant || bits(buffer.dtype) != 8 || is_float(buffer.dtype) || buffer.dims.size() != 1 ||
-      buffer.dims[0] != Extent(256) || e.indices[0].indirect < 0 || !e.indices[0].axes.empty() ||
-      e.indices[0].constant != 0 || binding.offset != 0 || binding.terms.size() != 1 || binding.terms[0].stride != 1 ||
-      binding.terms[0].divide != 1 || binding.terms[0].modulo != 0)
+  if (buffer.role != BufferRole::constant || bits(buffer.dtype) != 8 || is_float(buffer.dtype) ||
+      buffer.dims.size() != 1 || buffer.dims[0] != Extent(256) || e.indices[0].indirect < 0 ||
+      !e.indices[0].axes.empty() || e.indices[0].constant != 0 || binding.offset != 0 || binding.terms.size() != 1 ||
+      binding.terms[0].stride != 1 || binding.terms[0].divide != 1 || binding.terms[0].modulo != 0)
     return {};
   const Expr &position = kernel_.expr(e.indices[0].indirect);
-  if (position.kind != Expr::Kind::op || position.op != Opcode::zext || kernel_.expr(position.args[0]).type != Scalar::i8)
+  if (position.kind != Expr::Kind::op || position.op != Opcode::zext ||
+      kernel_.expr(position.args[0]).type != Scalar::i8)
     return {};
   Value at = eval(position.args[0], context);
   const int32_t lanes = b_.type(at).lanes;

@@ -1,6 +1,6 @@
-// Copies that turn an axis: lanes lie far apart in the source, and another axis of the point box is contiguous there. Squares of
-// lanes x lanes elements are loaded as whole rows and transposed in registers, log2(lanes) rounds of two-operand shuffles, instead of
-// gathering each vector from as many cache lines as it has lanes.
+// Copies that turn an axis: lanes lie far apart in the source, and another axis of the point box is contiguous there.
+// Squares of lanes x lanes elements are loaded as whole rows and transposed in registers, log2(lanes) rounds of
+// two-operand shuffles, instead of gathering each vector from as many cache lines as it has lanes.
 #include "lowerer.h"
 
 #include <algorithm>

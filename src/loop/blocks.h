@@ -1,6 +1,6 @@
-// Kernels in which several states advance together over blocks of an axis: attention with an online softmax is one. Every block reads
-// the states that the block before it left, so nothing of a block can be computed ahead of it; along the other axes that the result
-// shares with all of them (batch, head, query) rows are independent.
+// Kernels in which several states advance together over blocks of an axis: attention with an online softmax is one.
+// Every block reads the states that the block before it left, so nothing of a block can be computed ahead of it; along
+// the other axes that the result shares with all of them (batch, head, query) rows are independent.
 #pragma once
 
 #include "cameo/loop/kernel.h"
@@ -19,7 +19,8 @@ struct Blocks {
   std::vector<int32_t> rows; ///< axes of `result` along which no stage reads another row, in order
 };
 
-/// nullopt when the kernel has another structure: fewer than two states, several results, a state that others than the result need.
+/// nullopt when the kernel has another structure: fewer than two states, several results, a state that others than the
+/// result need.
 std::optional<Blocks> find_blocks(const Kernel &kernel);
 
 } // namespace cameo::loop

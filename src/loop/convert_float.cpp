@@ -1,6 +1,6 @@
-// Small floats, by integer arithmetic on f32's bits. A code moved into f32's place has the right mantissa and, up to the
-// difference of the biases, the right exponent. Denormals go through the float adder: as offsets from the power of two whose
-// last place is theirs. No operation meets a denormal f32, which would be slow on some machines.
+// Small floats, by integer arithmetic on f32's bits. A code moved into f32's place has the right mantissa and, up to
+// the difference of the biases, the right exponent. Denormals go through the float adder: as offsets from the power of
+// two whose last place is theirs. No operation meets a denormal f32, which would be slow on some machines.
 #include "convert.h"
 
 #include <bit>

@@ -1,6 +1,6 @@
-// erf, odd: x + x P(x^2) for small |x|; beyond, 1 - P(|x|)^4 (f64: ^8). erfc falls like e^(-x^2), which no polynomial of
-// low degree follows, but a root of it is tame: degree 7 and two squarings do what degree 12 does for erfc itself, and
-// no division is needed. The rounding errors of the power count little because erfc <= 0.12 there.
+// erf, odd: x + x P(x^2) for small |x|; beyond, 1 - P(|x|)^4 (f64: ^8). erfc falls like e^(-x^2), which no polynomial
+// of low degree follows, but a root of it is tame: degree 7 and two squarings do what degree 12 does for erfc itself,
+// and no division is needed. The rounding errors of the power count little because erfc <= 0.12 there.
 #include "expand_math.h"
 
 #include "expand_math_tables.h"

@@ -1,7 +1,7 @@
 // exp and what is made of it: expm1, sigmoid, tanh, sinh, cosh.
 //
-// e^x = 2^n e^r with n = rint(x / ln 2) and |r| <= ln2/2, e^r by a polynomial. n comes out of one addition: x/ln2 + 1.5 2^23
-// rounds to an integer that stands in the low bits of the sum, ready to be shifted into an exponent field. 2^n is
+// e^x = 2^n e^r with n = rint(x / ln 2) and |r| <= ln2/2, e^r by a polynomial. n comes out of one addition: x/ln2 + 1.5
+// 2^23 rounds to an integer that stands in the low bits of the sum, ready to be shifted into an exponent field. 2^n is
 // applied as two factors, so that the largest results and denormal ones are rounded once, by the last multiplication.
 // x - n ln2 is taken in two steps; the first product is exact because its constant ends in zeros (Cody and Waite), so
 // no fma is needed.
@@ -104,7 +104,8 @@ Expr expm1(Expr x) {
   return copysign(y, x);
 }
 
-// z = e^-|x| never overflows: 1/(1 + z), or z/(1 + z) for negative x, which keeps the relative precision down to denormals.
+// z = e^-|x| never overflows: 1/(1 + z), or z/(1 + z) for negative x, which keeps the relative precision down to
+// denormals.
 Expr sigmoid(Expr x) {
   Expr z = exp_scaled(at_least(-abs(x), format_of(x).underflow), 0);
   return select(x < 0.0, z, 1.0) / (z + 1.0);

@@ -81,8 +81,8 @@ Expr log(Expr x) {
   return select(x < kInfinity, y, x); // infinity and NaN
 }
 
-// With u = fl(1 + x): log(1 + x) = log u + (1 + x - u)/u, the second term lost in rounding u. Where u needs no exponent,
-// f is x itself.
+// With u = fl(1 + x): log(1 + x) = log u + (1 + x - u)/u, the second term lost in rounding u. Where u needs no
+// exponent, f is x itself.
 Expr log1p(Expr x) {
   Expr u = x + 1.0;
   Expr lost = select(x < 1.0, x - (u - 1.0), 1.0 - (u - x));

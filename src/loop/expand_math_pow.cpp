@@ -1,8 +1,8 @@
 // pow: e^(y log |x|), its sign, and C's table of special cases.
 //
 // y log x may be as large as 745 and then turns an absolute error into a relative one of the result, so the logarithm
-// has to be known to 10 bits more than the result. f32: log and exp in f64 do. f64: the logarithm is a pair of doubles, of
-// relative error 2^-65.
+// has to be known to 10 bits more than the result. f32: log and exp in f64 do. f64: the logarithm is a pair of doubles,
+// of relative error 2^-65.
 #include "expand_math.h"
 
 #include "expand_math_tables.h"

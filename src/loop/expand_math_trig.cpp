@@ -4,9 +4,9 @@
 // subtraction loses the leading digits of x, so it is done with pi/2 in pieces whose products with n are exact (Cody
 // and Waite): in f64 for both types, for |x| below a limit.
 //
-// Beyond the limit (Payne and Hanek, in floating point): x 2/pi is summed from the pieces of 2/pi whose products with x are
-// exact; whole multiples of 4 are taken out of each product, also exactly, so it does not matter how large x is. The
-// code for that runs only when some lane needs it.
+// Beyond the limit (Payne and Hanek, in floating point): x 2/pi is summed from the pieces of 2/pi whose products with x
+// are exact; whole multiples of 4 are taken out of each product, also exactly, so it does not matter how large x is.
+// The code for that runs only when some lane needs it.
 #include "expand_math.h"
 
 #include "expand_math_tables.h"
@@ -57,8 +57,8 @@ Turns reduce_huge_f32(Expr x) {
   return turns_of(products);
 }
 
-// x in halves of at most 27 and 26 bits, times 9 pieces of 26 bits: those before give multiples of 4, those after nothing.
-// The window starts at piece `first`, picked like a barrel shifter does, one bit of `first` after the other.
+// x in halves of at most 27 and 26 bits, times 9 pieces of 26 bits: those before give multiples of 4, those after
+// nothing. The window starts at piece `first`, picked like a barrel shifter does, one bit of `first` after the other.
 Turns reduce_huge_f64(Expr x) {
   constexpr int kWindow = 9, kWidth = 26, kPieces = std::size(kTwoOverPi26);
   Expr exponent = (bits_of(x) >> 52) - 1023;

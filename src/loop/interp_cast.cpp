@@ -1,5 +1,5 @@
-// Conversions between lanes of different kinds. All are exact or correctly rounded, with integer arithmetic where the host's
-// instructions would depend on the CPU (f16, bf16).
+// Conversions between lanes of different kinds. All are exact or correctly rounded, with integer arithmetic where the
+// host's instructions would depend on the CPU (f16, bf16).
 #include "interp_machine.h"
 
 #include <bit>
@@ -49,7 +49,8 @@ template <int kExponent, int kMantissa> uint16_t narrow(double a) {
                                  (magnitude >> kDrop & ((1 << kMantissa) - 1)));
   constexpr uint64_t kLeastNormal = static_cast<uint64_t>(1023 + 1 - kBias) << 52;
   if (magnitude < kLeastNormal) {
-    // Added to a number whose last place is the unit of the denormals, the value is rounded to that unit by the hardware.
+    // Added to a number whose last place is the unit of the denormals, the value is rounded to that unit by the
+    // hardware.
     constexpr double kAligner = std::bit_cast<double>(static_cast<uint64_t>(1023 + 1 - kBias - kMantissa + 52) << 52);
     double aligned = std::bit_cast<double>(magnitude) + kAligner;
     return static_cast<uint16_t>(sign | (std::bit_cast<uint64_t>(aligned) & ((uint64_t{1} << (kMantissa + 1)) - 1)));

@@ -1,8 +1,9 @@
 // Decodes a function: structured operations become flat code with relative jumps, values become slots of a frame.
 //
-// Slots. Constants (and what follows from them alone: iota, broadcasts of constants) lie at the start of every frame. The slots of a
-// region are reused once it ends. Results of a loop share the slots of the values carried last. A value that a loop body computes
-// in place of an iteration argument, which is not needed any more, shares the argument's slot: then the yield moves nothing.
+// Slots. Constants (and what follows from them alone: iota, broadcasts of constants) lie at the start of every frame.
+// The slots of a region are reused once it ends. Results of a loop share the slots of the values carried last. A value
+// that a loop body computes in place of an iteration argument, which is not needed any more, shares the argument's
+// slot: then the yield moves nothing.
 #include "interp_machine.h"
 
 #include <algorithm>
@@ -355,7 +356,8 @@ private:
     }
   }
 
-  // Lets values that the body yields take the slots of the arguments that they replace, where nothing reads those any more.
+  // Lets values that the body yields take the slots of the arguments that they replace, where nothing reads those any
+  // more.
   void share_slots(const Block &body, std::span<const Value> args) {
     LastUse uses;
     for (Value v : args) uses[v.id] = 0;

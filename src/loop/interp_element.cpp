@@ -1,5 +1,6 @@
-// Element-wise operations, select and reductions: one functor states the meaning of an opcode, one loop shape per arity runs it over
-// the lanes. On x86 with AVX2 and FMA the same loops are compiled a second time; the results are the same bits.
+// Element-wise operations, select and reductions: one functor states the meaning of an opcode, one loop shape per arity
+// runs it over the lanes. On x86 with AVX2 and FMA the same loops are compiled a second time; the results are the same
+// bits.
 #include "interp_machine.h"
 
 #include <bit>
@@ -131,7 +132,8 @@ CAMEO_COMPARE(Ule, as_unsigned(a) <= as_unsigned(b))
 CAMEO_COMPARE(Ugt, as_unsigned(a) > as_unsigned(b))
 CAMEO_COMPARE(Uge, as_unsigned(a) >= as_unsigned(b))
 
-// The loops. The result may share its slot with an operand of the same type (lane k only depends on lane k): hence ivdep.
+// The loops. The result may share its slot with an operand of the same type (lane k only depends on lane k): hence
+// ivdep.
 template <class F, class T> struct Unary {
   static const Inst *scalar(Machine &m, const Inst *i) {
     *m.at<T>(i->dst) = F::run(*m.at<T>(i->a));

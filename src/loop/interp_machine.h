@@ -1,8 +1,9 @@
-// The interpreter's machine: flat code, a frame of register slots, and handlers. A handler executes one instruction and returns the
-// next one to execute, or nullptr when the run is over (finished or faulted).
+// The interpreter's machine: flat code, a frame of register slots, and handlers. A handler executes one instruction and
+// returns the next one to execute, or nullptr when the run is over (finished or faulted).
 //
-// A slot is a byte offset into the frame of the running call. It holds lanes without gaps: i1 as bytes 0 or 1, other scalars in
-// their own width, a buffer as a BufferRef. Constants are part of the frame: each call copies their image to its start.
+// A slot is a byte offset into the frame of the running call. It holds lanes without gaps: i1 as bytes 0 or 1, other
+// scalars in their own width, a buffer as a BufferRef. Constants are part of the frame: each call copies their image to
+// its start.
 #pragma once
 
 #include "cameo/loop/interp.h"
@@ -122,7 +123,8 @@ struct Machine {
 
   template <class T> T *at(uint32_t slot) const { return reinterpret_cast<T *>(frame + slot); }
 
-  /// Bounds the buffers that a call just put into the frame of `callee` by what its parameters say; false after a fault.
+  /// Bounds the buffers that a call just put into the frame of `callee` by what its parameters say; false after a
+  /// fault.
   bool admit(const Inst *inst, const Code &callee);
   /// Frees the allocas beyond the first `keep`.
   void release(size_t keep);
@@ -156,8 +158,8 @@ Handler element_wise_handler(Opcode code, const Type &operand);      // unary, b
 Handler cast_handler(Opcode code, const Type &from, const Type &to); // dst = cast a
 Handler select_handler(const Type &condition, const Type &type);     // dst = a ? b : c
 Handler reduce_handler(Opcode code, const Type &operand);            // dst = tree over a; b: scratch as large as a
-/// index: dst = address. view: dst = buffer a, moved. load: dst from buffer a; store: b to buffer a; imm = bytes, c = active lanes.
-/// gather: dst from buffer a at indices b; scatter: dst to buffer a at indices b; mask c when imm is 1.
+/// index: dst = address. view: dst = buffer a, moved. load: dst from buffer a; store: b to buffer a; imm = bytes, c =
+/// active lanes. gather: dst from buffer a at indices b; scatter: dst to buffer a at indices b; mask c when imm is 1.
 /// `side` is the Address; `data` the type of what moves.
 Handler memory_handler(Opcode code, const Type &data, const Type &indices, bool active);
 

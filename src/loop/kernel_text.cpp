@@ -12,7 +12,8 @@
 //   axis    = "a" n
 //   rule    = "fill" number | "clamp" | "fail" status
 //   stage   = "stage" name "[" [name ":" extent ["reduction" | "sequential"] {"," ...}] "]" ":" scalar {"," scalar}
-//             ["combine" OP] "{" ["init" es] "next" es ["before" es] {"store" (%buffer place ["fill" | "fail" n] ["accumulate" OP] ["overflow"] | "none")} "}"
+//             ["combine" OP] "{" ["init" es] "next" es ["before" es] {"store" (%buffer place ["fill" | "fail" n]
+//             ["accumulate" OP] ["overflow"] | "none")} "}"
 #include "cameo/loop/kernel_text.h"
 
 #include "cameo/support/text_lexer.h"

@@ -1,8 +1,8 @@
 // Replaces operations that the target lacks by others that it has.
 //
-// Every replacement is a small function of its own: built once per (operation, types), legalized itself, and then copied
-// to each place that needs it, with its values renamed. Constants are not copied along but shared: they stand at the
-// start of the function, or of the parallel body, that uses them.
+// Every replacement is a small function of its own: built once per (operation, types), legalized itself, and then
+// copied to each place that needs it, with its values renamed. Constants are not copied along but shared: they stand at
+// the start of the function, or of the parallel body, that uses them.
 #include "cameo/loop/legalize.h"
 
 #include "legalize_ops.h"

@@ -1,10 +1,10 @@
 // fpext and fptrunc that targets lack, by integer arithmetic.
 //
-// f16 to f32: the bits move to f32's place and the exponent is biased anew; denormals go through the float adder, as offsets
-// from 2^-14 (multiplying by 2^112 would be shorter, but denormal operands are slow on some machines).
-// f32 to f16: normal results round by adding just under half a last place to the bits (half to even); denormal ones
-// by a float addition of 1/2, whose last place is that of f16's denormals. bf16 is the upper half of an f32. From f64, the
-// step to f32 rounds to odd, so that the step after it still sees what was lost.
+// f16 to f32: the bits move to f32's place and the exponent is biased anew; denormals go through the float adder, as
+// offsets from 2^-14 (multiplying by 2^112 would be shorter, but denormal operands are slow on some machines). f32 to
+// f16: normal results round by adding just under half a last place to the bits (half to even); denormal ones by a float
+// addition of 1/2, whose last place is that of f16's denormals. bf16 is the upper half of an f32. From f64, the step to
+// f32 rounds to odd, so that the step after it still sees what was lost.
 //
 // bf16 is never left to the hardware: vcvtneps2bf16 takes denormals for zero.
 #include "expand_math.h"

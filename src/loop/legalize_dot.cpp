@@ -1,5 +1,5 @@
-// vpdpbusd without the instruction, or of more lanes than a register: each lane of 32 bits gets the sum of four products
-// u8 * s8, wrapping.
+// vpdpbusd without the instruction, or of more lanes than a register: each lane of 32 bits gets the sum of four
+// products u8 * s8, wrapping.
 //
 // Bytes become 16-bit halves, even and odd ones apart; two neighbouring products of 16 bits are added in 32, which is
 // pmaddwd on any x86: LLVM recognises the multiplication of sign-extended halves followed by the pairwise sum.

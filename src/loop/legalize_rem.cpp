@@ -1,8 +1,8 @@
 // rem of floats is C's fmod: x - trunc(x/y) y without any rounding, with the sign of x. LLVM would call a library.
 //
-// f32: in f64, by division: quotients of up to 28 bits leave an exact remainder; larger ones are taken 28 bits at a time,
-// and only when some lane needs it. f64: by subtracting y times the largest fitting power of two until the remainder
-// is below y, one iteration per bit of the quotient at most.
+// f32: in f64, by division: quotients of up to 28 bits leave an exact remainder; larger ones are taken 28 bits at a
+// time, and only when some lane needs it. f64: by subtracting y times the largest fitting power of two until the
+// remainder is below y, one iteration per bit of the quotient at most.
 #include "expand_math.h"
 #include "legalize_ops.h"
 

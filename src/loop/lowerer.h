@@ -3,9 +3,10 @@
 //   apply_eval.cpp     scalar expressions at a point of a stage: reads, vectors, common subexpressions, hoisting
 //   apply_nest.cpp     loops: tiles and remainders, accumulators, placement, tasks
 //
-// The idea: every axis of a stage has a current range (an affine base over loop variables, a constant extent). Loops narrow
-// ranges; when no loop is left the ranges are the point box, which is unrolled. Stages placed at a loop are computed in its body
-// for the region that the readers' current ranges imply, so tiles, strips and whole tensors are the same mechanism.
+// The idea: every axis of a stage has a current range (an affine base over loop variables, a constant extent). Loops
+// narrow ranges; when no loop is left the ranges are the point box, which is unrolled. Stages placed at a loop are
+// computed in its body for the region that the readers' current ranges imply, so tiles, strips and whole tensors are
+// the same mechanism.
 #pragma once
 
 #include "cameo/loop/apply.h"
@@ -22,8 +23,8 @@ struct Range {
   Affine base;
   int64_t extent = 0;
   Value symbolic; ///< when valid: the extent is this value and `extent` is 0
-  Value
-      limit; ///< when valid: of the `extent` indices only those below this value exist (last vectors of a symbolic axis)
+  Value limit;    ///< when valid: of the `extent` indices only those below this value exist (last vectors of a symbolic
+                  ///< axis)
 };
 using Box = std::vector<Range>;
 
@@ -32,7 +33,7 @@ struct Point {
   std::vector<Affine> index; ///< per axis; for the vector axis: of lane 0
   int32_t vector_axis = -1;
   int32_t lanes = 1;
-  Value active; ///< when valid: only that many lanes exist (i64)
+  Value active;      ///< when valid: only that many lanes exist (i64)
   int64_t group = 4; ///< of a dot product: that many of 4 neighbours exist
 };
 
@@ -100,8 +101,8 @@ private:
     const Point &point;
     const std::vector<Value> *carried = nullptr;
     Memo memo{};
-    /// Stages computed where they are read, each once per point: what reads a stage twice, which reads another twice, would
-    /// otherwise be exponential work.
+    /// Stages computed where they are read, each once per point: what reads a stage twice, which reads another twice,
+    /// would otherwise be exponential work.
     std::shared_ptr<Inlined> inlined = nullptr;
   };
   Value eval(ExprId id, Context &context);
@@ -134,15 +135,16 @@ private:
   Value splat(Value value, int32_t lanes);
   Value constant(Scalar type, double real, int64_t integer, int32_t lanes);
   Value integer(Type type, int64_t value) { return constant(type.scalar, 0, value, type.lanes); }
-  // Pure operations and loads of read-only buffers: shared, and emitted in the outermost block where their operands exist.
+  // Pure operations and loads of read-only buffers: shared, and emitted in the outermost block where their operands
+  // exist.
   using Key = std::vector<int64_t>;
   Value shared(Key key, const std::vector<Value> &operands, const std::function<Value()> &make, size_t level = 1);
   size_t level_of(Value v) const;
   size_t level_of(const Affine &a) const;
   Value apply_op(Opcode code, std::vector<Value> operands, Scalar cast_to);
   Value index_value(const Affine &a);
-  // Memory is a set of objects: the storage of each stage, each buffer, and one object for all buffers that may overlap. A load is
-  // shared until its object is written, and leaves the loops that do not write it.
+  // Memory is a set of objects: the storage of each stage, each buffer, and one object for all buffers that may
+  // overlap. A load is shared until its object is written, and leaves the loops that do not write it.
   using Objects = std::vector<int32_t>;
   int32_t object_of_stage(int32_t stage) const { return stage; }
   int32_t object_of_buffer(int32_t buffer) const;

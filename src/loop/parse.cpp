@@ -1,9 +1,10 @@
-// Reads the text form of explicit Loop IR: a recursive-descent parser over the shared lexer. It checks syntax, names and what it
-// must know to build the tree; the verifier checks the rest. Hostile text ends in a caret error: nesting, lanes, address terms and
-// numbers are bounded, and every loop below ends at the lexer's `end` token.
+// Reads the text form of explicit Loop IR: a recursive-descent parser over the shared lexer. It checks syntax, names
+// and what it must know to build the tree; the verifier checks the rest. Hostile text ends in a caret error: nesting,
+// lanes, address terms and numbers are bounded, and every loop below ends at the lexer's `end` token.
 //
 //   module    = { function }
-//   function  = ("func" | "declare") @name "(" [param {"," param}] ")" ["->" types] {"exported" | "noinline" | "origin" string}
+//   function  = ("func" | "declare") @name "(" [param {"," param}] ")" ["->" types] {"exported" | "noinline" | "origin"
+//   string}
 //               [block]                                            a declaration has no block
 //   param     = %name ":" type {"readonly" | "noalias" | "align" n | "size" n}
 //   type      = scalar ["x" lanes] | "buf" "<" scalar ">"          i1 i8 i16 i32 i64 f16 bf16 f32 f64; f32x16
@@ -14,20 +15,13 @@
 //   iters     = "iter" "(" %arg "=" %init {"," %arg "=" %init} ")"
 //   bound     = %name | n                                          n stands for a constant defined just before
 //   op        = [values "="] one of
-//     NAME values ":" type                                         every element-wise opcode and cast; broadcast, reduce.*, select
-//     "const" (number | "true" | "false" | "bits" n) ":" type      bits: the pattern of a double, for NaNs with a payload
-//     "iota" ":" type
-//     "extract" %name "[" n "]" ":" type
-//     "shuffle" %a "," %b "[" n {"," n} "]" ":" type
-//     "target" string "(" values ")" ":" type
-//     "index" address ":" type
-//     "alloca" n ["align" n] ":" type
-//     "view" %buffer address ":" type
-//     "load" %buffer address ["align" n] ["active" %n] ":" type
-//     "store" %value "," %buffer address ["align" n] ["active" %n] ":" type
-//     "gather" %buffer address "at" %indices ["mask" %m] ":" type
-//     "scatter" %value "," %buffer address "at" %indices ["mask" %m] ":" type
-//     "prefetch" %buffer address "locality" n ["write"]
+//     NAME values ":" type                                         every element-wise opcode and cast; broadcast,
+//     reduce.*, select "const" (number | "true" | "false" | "bits" n) ":" type      bits: the pattern of a double, for
+//     NaNs with a payload "iota" ":" type "extract" %name "[" n "]" ":" type "shuffle" %a "," %b "[" n {"," n} "]" ":"
+//     type "target" string "(" values ")" ":" type "index" address ":" type "alloca" n ["align" n] ":" type "view"
+//     %buffer address ":" type "load" %buffer address ["align" n] ["active" %n] ":" type "store" %value "," %buffer
+//     address ["align" n] ["active" %n] ":" type "gather" %buffer address "at" %indices ["mask" %m] ":" type "scatter"
+//     %value "," %buffer address "at" %indices ["mask" %m] ":" type "prefetch" %buffer address "locality" n ["write"]
 //     "for" %iv "=" bound "to" bound ["step" n] ["certain"] [iters] block
 //     "if" %condition ["->" types] block ["else" block]
 //     "while" [iters] block "do" "(" [%name ":" type {"," %name ":" type}] ")" block

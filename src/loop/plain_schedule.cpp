@@ -1,8 +1,9 @@
-// The plainest schedule: every stage on its own, one point at a time. It is the oracle that all other schedules are compared with.
+// The plainest schedule: every stage on its own, one point at a time. It is the oracle that all other schedules are
+// compared with.
 //
-// States that advance together over blocks (blocks.h) cannot stand alone either: one row of the result at a time goes through all blocks.
-// What reads the one state of a recurrence one step back is computed inside the step. Rows of symbolic number, of which no buffer can
-// hold all, are taken one by one around the steps.
+// States that advance together over blocks (blocks.h) cannot stand alone either: one row of the result at a time goes
+// through all blocks. What reads the one state of a recurrence one step back is computed inside the step. Rows of
+// symbolic number, of which no buffer can hold all, are taken one by one around the steps.
 #include "blocks.h"
 #include "recurrence.h"
 

@@ -1,5 +1,6 @@
-// Prints explicit Loop IR in the grammar that parse.cpp states. Values are named once, in order of definition, before anything is
-// printed: a value keeps its own name (with #k from the second bearer on), an unnamed one gets the next free number.
+// Prints explicit Loop IR in the grammar that parse.cpp states. Values are named once, in order of definition, before
+// anything is printed: a value keeps its own name (with #k from the second bearer on), an unnamed one gets the next
+// free number.
 #include "cameo/loop/print.h"
 
 #include "cameo/support/text_lexer.h"
@@ -121,7 +122,8 @@ private:
     if (param.size != -1) out_.append(" size ").append(std::to_string(param.size));
   }
 
-  // " { ... }" of a function, or of an operation that stands at `depth`. A region's yield of nothing goes without saying.
+  // " { ... }" of a function, or of an operation that stands at `depth`. A region's yield of nothing goes without
+  // saying.
   void print_block(const Block &block, int depth) {
     out_ += " {\n";
     auto is_yield = [](const Op &op) { return op.code == Opcode::yield; };

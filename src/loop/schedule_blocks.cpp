@@ -1,12 +1,14 @@
-// States that advance over blocks (blocks.h). The rows of the result are independent, so the lanes are rows: a tile of a few vectors of
-// them goes through all blocks, maxima and sums over a block are then sums of whole vectors, and what a block reads of the other operands
-// are scalars, wherever they lie. With fewer rows than half a vector the lanes run along what each stage reduces or makes instead.
+// States that advance over blocks (blocks.h). The rows of the result are independent, so the lanes are rows: a tile of
+// a few vectors of them goes through all blocks, maxima and sums over a block are then sums of whole vectors, and what
+// a block reads of the other operands are scalars, wherever they lie. With fewer rows than half a vector the lanes run
+// along what each stage reduces or makes instead.
 #include "blocks.h"
 #include "scheduler.h"
 
 namespace cameo::loop {
 
-// Points along a free axis that one register tile takes: a divisor, so that no remainder needs code of its own, if there is a good one.
+// Points along a free axis that one register tile takes: a divisor, so that no remainder needs code of its own, if
+// there is a good one.
 LoopSpec Scheduler::free_tile(int32_t s, int32_t axis, int64_t most) const {
   const int64_t n = extent(stage(s).axes[axis]);
   LoopSpec l = full_tiles(axis, divisor_at_most(n, std::max<int64_t>(1, std::min(n, most))));
@@ -47,7 +49,8 @@ void Scheduler::block_rows(int32_t s, const Blocks &b, int32_t lane, int64_t vec
   for (int32_t a = st.outer_rank(); a <= last; ++a) plan.loops.push_back(full_tiles(a, a == last ? unroll : 1));
 }
 
-// A stage of a block for a single row: lanes run along the reduction where that is contiguous in what is read, else along a free axis.
+// A stage of a block for a single row: lanes run along the reduction where that is contiguous in what is read, else
+// along a free axis.
 void Scheduler::block_single(int32_t s, const Blocks &b) {
   const Stage &st = stage(s);
   StageSchedule &plan = plan_.stages[s];
@@ -60,7 +63,8 @@ void Scheduler::block_single(int32_t s, const Blocks &b) {
   if (plan.vector_axis >= 0 && !allows_vector(s, plan.vector_axis)) plan.vector_axis = -1;
   if (plan.vector_axis >= 0) plan.lanes = lanes_for(s, extent(st.axes[plan.vector_axis]));
   for (int32_t a : free)
-    plan.loops.push_back(full_tiles(a, a == plan.vector_axis ? 4 * plan.lanes : divisor_at_most(extent(st.axes[a]), 4)));
+    plan.loops.push_back(
+        full_tiles(a, a == plan.vector_axis ? 4 * plan.lanes : divisor_at_most(extent(st.axes[a]), 4)));
   if (!st.is_reduction()) return;
   const int64_t n = extent(st.axes[last]);
   if (plan.vector_axis == last) {

@@ -1,11 +1,12 @@
-// Contractions: sums of products in which a constant is shared along one axis of the result and the other operand along another. The
-// sums stay in registers, constants are packed by panels of columns, and the next panel is read ahead (PERF.md 3.2).
+// Contractions: sums of products in which a constant is shared along one axis of the result and the other operand along
+// another. The sums stay in registers, constants are packed by panels of columns, and the next panel is read ahead
+// (PERF.md 3.2).
 #include "scheduler.h"
 
 namespace cameo::loop {
 
-// Of the read's coordinate that moves with axis m and with a reduction axis of `acc`: how far one step of m goes, and how many places
-// the reduction takes. {1, 0} when there is no such coordinate.
+// Of the read's coordinate that moves with axis m and with a reduction axis of `acc`: how far one step of m goes, and
+// how many places the reduction takes. {1, 0} when there is no such coordinate.
 std::pair<int64_t, int64_t> Scheduler::window_along(const Expr &e, const Stage &acc, int32_t m) const {
   for (const Index &i : e.indices) {
     int64_t stride = 0, taps = 0;
@@ -18,18 +19,22 @@ std::pair<int64_t, int64_t> Scheduler::window_along(const Expr &e, const Stage &
   return {1, 0};
 }
 
-// Whether tiles can take their rows along an axis of known extent, which shares the constants: better than one that may be short.
+// Whether tiles can take their rows along an axis of known extent, which shares the constants: better than one that may
+// be short.
 bool Scheduler::fixed_rows(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n) const {
   for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
-    if (a != n && out.axes[a].kind != AxisKind::sequential && out.axes[a].extent.is_constant() && extent(out.axes[a]) >= 4 &&
-        std::none_of(reads.begin(), reads.end(), [&](const ReadInfo &r) { return r.constant_buffer && moves_with(*r.expr, a); }))
+    if (a != n && out.axes[a].kind != AxisKind::sequential && out.axes[a].extent.is_constant() &&
+        extent(out.axes[a]) >= 4 && std::none_of(reads.begin(), reads.end(), [&](const ReadInfo &r) {
+          return r.constant_buffer && moves_with(*r.expr, a);
+        }))
       return true;
   return false;
 }
 
-// Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the accumulators,
-// whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one that does not move along n
-// is one scalar that is broadcast. Constants that stay the same along m and the reduction's tile are hoisted: they cost a register.
+// Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the
+// accumulators, whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one
+// that does not move along n is one scalar that is broadcast. Constants that stay the same along m and the reduction's
+// tile are hoisted: they cost a register.
 Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const Stage &out, const Stage &acc, int32_t n,
                                      int64_t columns, int32_t lanes, int64_t steps) const {
   Tile best;
@@ -58,8 +63,9 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
         const double tiles = std::ceil(double(rows) / double(mr)) * std::ceil(double(columns) / double(nv * lanes));
         const double share =
             std::min(1.0, double(rows) / std::ceil(double(rows) / double(mr)) / double(mr)); // balanced tiles
-        const double fma = share * double(mr * nv) / t_.fma_per_cycle, load = share * loads / t_.fma_per_cycle; // loads are as wide as multiply-adds
-        double others = 1; // tiles over the remaining axes
+        const double fma = share * double(mr * nv) / t_.fma_per_cycle,
+                     load = share * loads / t_.fma_per_cycle; // loads are as wide as multiply-adds
+        double others = 1;                                    // tiles over the remaining axes
         for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
           if (a != n && a != m) others *= double(extent(out.axes[a]));
         const double cost = others * tiles * (std::max({fma, load, kFmaLatency}) + 0.15 * load + 0.5);
@@ -83,10 +89,10 @@ void Scheduler::pack_columns(const Expr &e, int32_t n, int64_t columns) {
   bindings_[e.source].aliased = aliased;
 }
 
-// Panels inside each of the groups that `dim` counts together: index = group * columns + column. Columns that are no whole
-// panels lie side by side. `order` is that of packed(), with `dim` first and last.
-Binding Scheduler::grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t dim,
-                                  int64_t columns, int64_t panel, int32_t lanes) {
+// Panels inside each of the groups that `dim` counts together: index = group * columns + column. Columns that are no
+// whole panels lie side by side. `order` is that of packed(), with `dim` first and last.
+Binding Scheduler::grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order,
+                                  int32_t dim, int64_t columns, int64_t panel, int32_t lanes) {
   const bool whole = columns % panel == 0;
   const int64_t row = whole ? panel : (columns + lanes - 1) / lanes * lanes;
   Binding b;
@@ -113,8 +119,8 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
   return n >= 0 && tile_contraction(s, sum, n);
 }
 
-// s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along axis n. With a strip
-// axis: one row of a strip, by the task that has the strip.
+// s = epilogue(sum), or s = sum itself: sums in registers, tiles of mr points along one axis and nv vectors along axis
+// n. With a strip axis: one row of a strip, by the task that has the strip.
 bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t strip_axis) {
   const Stage &acc = stage(sum);
   Stage out = stage(s); // its outer axes

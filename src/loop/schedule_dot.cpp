@@ -1,11 +1,13 @@
-// Sums of products of bytes, unsigned ones of an input by signed ones of a constant, 4 at a time by a dot-product instruction: the same
-// register tile as other contractions, with the constant packed by panels of columns and groups of 4 along the reduction (PERF.md 3.3).
-// Where a target has no such instruction, what replaces it takes 2 at a time and still beats products of 32 bits.
+// Sums of products of bytes, unsigned ones of an input by signed ones of a constant, 4 at a time by a dot-product
+// instruction: the same register tile as other contractions, with the constant packed by panels of columns and groups
+// of 4 along the reduction (PERF.md 3.3). Where a target has no such instruction, what replaces it takes 2 at a time
+// and still beats products of 32 bits.
 #include "scheduler.h"
 
 namespace cameo::loop {
 
-// Whether the indices of the read stay inside its buffer and the border around it, which holds the value that the read wants there.
+// Whether the indices of the read stay inside its buffer and the border around it, which holds the value that the read
+// wants there.
 bool Scheduler::border_serves(const Stage &reader, const Expr &e) const {
   if (e.rule == OutOfRange::never) return true;
   const Binding &binding = bindings_[e.source];
@@ -27,8 +29,8 @@ bool Scheduler::border_serves(const Stage &reader, const Expr &e) const {
   return true;
 }
 
-// carried + zext(u8) * sext(s8): the unsigned operand one byte after the other along the innermost reduction axis and the same for all
-// columns, the signed one a constant.
+// carried + zext(u8) * sext(s8): the unsigned operand one byte after the other along the innermost reduction axis and
+// the same for all columns, the signed one a constant.
 std::optional<Scheduler::Dot> Scheduler::dot_of(int32_t sum, int32_t n) const {
   const Stage &acc = stage(sum);
   if (acc.types.size() != 1 || acc.types[0] != Scalar::i32 || acc.axes.size() == static_cast<size_t>(acc.outer_rank()))
@@ -91,7 +93,8 @@ bool Scheduler::dot_contraction(int32_t s, int32_t sum) {
   const Tile tile = best_tile(buffer_reads(sum), out, acc, n, columns, lanes, taps * groups);
   const int64_t panel = tile.nv * lanes;
 
-  // Panels of columns; in them the reduction in the order of its loops, 4 neighbours of its innermost axis beside each other.
+  // Panels of columns; in them the reduction in the order of its loops, 4 neighbours of its innermost axis beside each
+  // other.
   const Expr &weight = *dot->signed_read;
   const KernelBuffer &w = k_.buffers[weight.source];
   std::vector<std::pair<int32_t, int64_t>> order;
@@ -144,7 +147,8 @@ bool Scheduler::dot_contraction(int32_t s, int32_t sum) {
     inner.at_loop = static_cast<int32_t>(loops.size()) - 1;
   }
 
-  // The innermost axis is unrolled up to 16 groups, a short one completely; axes around a complete one as far as code allows.
+  // The innermost axis is unrolled up to 16 groups, a short one completely; axes around a complete one as far as code
+  // allows.
   const int64_t most_points = t_.dot_u8s8 ? 256 : 64; // what replaces the instruction is long
   const int64_t most = std::max<int64_t>(1, most_points / (tile.mr * tile.nv));
   int64_t unrolled = groups;

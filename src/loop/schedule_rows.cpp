@@ -1,5 +1,5 @@
-// Reductions along and across rows: softmax, normalisations, sums, and what else needs scratch memory of a row; stages whose size is
-// known at run time only; and everything that has no better schedule than plain loops with vectors.
+// Reductions along and across rows: softmax, normalisations, sums, and what else needs scratch memory of a row; stages
+// whose size is known at run time only; and everything that has no better schedule than plain loops with vectors.
 #include "scheduler.h"
 
 #include <functional>
@@ -52,8 +52,8 @@ bool Scheduler::row_sums(int32_t s, int32_t sum) {
   return true;
 }
 
-// For each outer axis of every stage that `s` needs: the axis of s that it runs along one to one, or -1. Readers come after what
-// they read, so one pass backwards meets every reader first.
+// For each outer axis of every stage that `s` needs: the axis of s that it runs along one to one, or -1. Readers come
+// after what they read, so one pass backwards meets every reader first.
 std::vector<std::vector<int32_t>> Scheduler::axes_along(int32_t s, const std::vector<bool> &needed) const {
   std::vector<std::vector<int32_t>> along(k_.stages.size());
   for (int32_t a = 0; a < stage(s).outer_rank(); ++a) along[s].push_back(a);
@@ -82,8 +82,8 @@ std::vector<std::vector<int32_t>> Scheduler::axes_along(int32_t s, const std::ve
   return along;
 }
 
-// Reductions whose readers have an axis more (softmax, normalisations): the stages between stay in scratch memory of one row, when
-// the reduction runs along the contiguous axis, or of a few columns side by side, when it runs across it.
+// Reductions whose readers have an axis more (softmax, normalisations): the stages between stay in scratch memory of
+// one row, when the reduction runs along the contiguous axis, or of a few columns side by side, when it runs across it.
 bool Scheduler::row_kernel(int32_t s) {
   std::vector<bool> needed(k_.stages.size(), false);
   std::vector<int32_t> members, stack{s};
@@ -210,8 +210,8 @@ void Scheduler::member(int32_t p, int32_t s, int32_t at, int32_t dim, bool acros
   plan.loops.push_back(l);
 }
 
-// Stages whose size is known at run time only cannot be kept whole: they are computed inside the loops that they share with the
-// result, or again where they are read.
+// Stages whose size is known at run time only cannot be kept whole: they are computed inside the loops that they share
+// with the result, or again where they are read.
 bool Scheduler::scoped(int32_t s) {
   std::vector<bool> needed(k_.stages.size(), false);
   std::vector<int32_t> members, stack{s};
@@ -255,7 +255,8 @@ bool Scheduler::scoped(int32_t s) {
   };
   std::vector<bool> shared(stage(s).axes.size(), false);
   std::vector<int32_t> placed;
-  // Reductions first: a stage that asks for a loop more than they do would have them computed again in each of its turns.
+  // Reductions first: a stage that asks for a loop more than they do would have them computed again in each of its
+  // turns.
   std::stable_partition(members.begin(), members.end(), [&](int32_t p) { return stage(p).is_reduction(); });
   for (int32_t p : members) {
     if (!symbolic(p)) continue;

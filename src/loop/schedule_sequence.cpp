@@ -7,8 +7,8 @@
 //           for k                     over the last state
 //       for rows, for columns         gates to the next state
 //
-// Weights that exceed the second-level cache are walked forth and back: what the last step used last is what this one uses first
-// (PERF.md 3.2).
+// Weights that exceed the second-level cache are walked forth and back: what the last step used last is what this one
+// uses first (PERF.md 3.2).
 #include "scheduler.h"
 
 namespace cameo::loop {
@@ -103,7 +103,8 @@ void Scheduler::step_values(int32_t p, int32_t columns, std::vector<LoopSpec> lo
   const int64_t width = extent(stage(p).axes[columns]);
   plan.vector_axis = columns;
   plan.lanes = lanes_for(p, width);
-  plan.loops.push_back(full_tiles(columns, std::min<int64_t>(2, std::max<int64_t>(1, width / plan.lanes)) * plan.lanes));
+  plan.loops.push_back(
+      full_tiles(columns, std::min<int64_t>(2, std::max<int64_t>(1, width / plan.lanes)) * plan.lanes));
 }
 
 // A sum over the last state: rows of the batch by vectors of columns in registers, weights packed by panels of columns.

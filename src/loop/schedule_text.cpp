@@ -2,9 +2,9 @@
 //
 //   schedule = "schedule" @kernel "{" {stage} "}"
 //   stage    = name place ["loops" "[" [loop {"," loop}] "]"] {item}
-//   place    = "inline" | "root" | ("registers" | "local") "at" name ["loop" n]       without a loop: in front of the first
-//   loop     = axis "/" tile ["unequal"] ["overlap"] ["parallel" n] ["zigzag" axis]               axis = a n
-//   item     = "vector" axis "by" lanes | "partials" n | "rolling" axis "rows" n | "dot"
+//   place    = "inline" | "root" | ("registers" | "local") "at" name ["loop" n]       without a loop: in front of the
+//   first loop     = axis "/" tile ["unequal"] ["overlap"] ["parallel" n] ["zigzag" axis]               axis = a n item
+//   = "vector" axis "by" lanes | "partials" n | "rolling" axis "rows" n | "dot"
 //            | "prefetch" %buffer "panel" n "of" name "loop" n
 #include "cameo/loop/schedule.h"
 

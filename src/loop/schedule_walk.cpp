@@ -1,6 +1,6 @@
-// Reductions that cannot be split, since each step needs what the step before it gave: the walks of decision trees. A walk waits for memory
-// at every step, so several vectors of walks go side by side, lanes along the stage's last parallel axis (trees); what reads their ends
-// follows row by row.
+// Reductions that cannot be split, since each step needs what the step before it gave: the walks of decision trees. A
+// walk waits for memory at every step, so several vectors of walks go side by side, lanes along the stage's last
+// parallel axis (trees); what reads their ends follows row by row.
 #include "scheduler.h"
 
 namespace cameo::loop {
@@ -25,7 +25,8 @@ int32_t Scheduler::element_lanes(int32_t s, int64_t extent) const {
   return lanes;
 }
 
-// Rows side by side, where the reduction `walk` reads a stage of columns at places that are the same for all rows: tile of rows, tree, test.
+// Rows side by side, where the reduction `walk` reads a stage of columns at places that are the same for all rows: tile
+// of rows, tree, test.
 bool Scheduler::walk_batch(int32_t s, int32_t sum, int32_t walk) {
   int32_t columns = -1;
   for_each_expr(walk, [&](const Expr &e) {

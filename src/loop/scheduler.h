@@ -34,7 +34,8 @@ struct ReadInfo {
   std::vector<int64_t>
       coefficient; ///< per axis of the stage: elements of the buffer that one step moves (0: independent)
   bool constant_buffer = false;
-  bool direct = true; ///< not through a stage that is computed where it is read: the indices are over the stage's own axes
+  bool direct =
+      true; ///< not through a stage that is computed where it is read: the indices are over the stage's own axes
 };
 
 class Scheduler {
@@ -67,7 +68,9 @@ private:
   const Stage &stage(int32_t s) const { return k_.stages[s]; }
   bool is_root(int32_t s) const { return plan_.stages[s].place == Place::root; }
 
-  void for_each_expr(int32_t s, const std::function<void(const Expr &)> &visit) const { loop::for_each_expr(k_, s, visit); }
+  void for_each_expr(int32_t s, const std::function<void(const Expr &)> &visit) const {
+    loop::for_each_expr(k_, s, visit);
+  }
 
   std::vector<int32_t> readers_of(int32_t s) const {
     std::vector<int32_t> list;
@@ -125,8 +128,8 @@ private:
     return (op >= Opcode::exp && op <= Opcode::pow) || op == Opcode::div || op == Opcode::sqrt;
   }
 
-  // Elements that a step along `axis` moves in the buffer behind an index list, where the layout says; 0 for no move, a large
-  // number where the step is not constant.
+  // Elements that a step along `axis` moves in the buffer behind an index list, where the layout says; 0 for no move, a
+  // large number where the step is not constant.
   int64_t step_of(const std::vector<Index> &indices, const Binding &binding, int32_t axis) const {
     int64_t step = 0;
     for (const LayoutTerm &term : binding.terms)
@@ -171,7 +174,8 @@ private:
         // A vector is stored whole or not at all: no lane of it may leave the buffer alone.
         for (size_t d = 0; store.rule != OutOfRange::never && d < store.indices.size(); ++d) {
           const Index &i = store.indices[d];
-          const bool moves = std::any_of(i.axes.begin(), i.axes.end(), [&](const auto &entry) { return entry.first == a; });
+          const bool moves =
+              std::any_of(i.axes.begin(), i.axes.end(), [&](const auto &entry) { return entry.first == a; });
           good &= !moves || (i.axes.size() == 1 && i.axes[0].second == 1 && i.constant == 0 && i.indirect < 0 &&
                              st.axes[a].extent == k_.buffers[store.buffer].dims[d]);
         }
@@ -235,8 +239,8 @@ private:
     if (!stage(s).is_reduction()) {
       if (walk_rows(s)) return;
       const Schedule before = plan_;
-      if (const int32_t sum = sum_behind(s); sum >= 0 &&
-          (dot_contraction(s, sum) || tile_contraction(s, sum) || row_sums(s, sum)))
+      if (const int32_t sum = sum_behind(s);
+          sum >= 0 && (dot_contraction(s, sum) || tile_contraction(s, sum) || row_sums(s, sum)))
         return;
       plan_ = before;
       if (row_kernel(s)) return;
@@ -271,8 +275,8 @@ private:
         }
   }
 
-  // The one reduction that s is a function of, point by point, perhaps through an epilogue of further stages, which only s
-  // needs: they are then computed where they are read. -1 when there is none.
+  // The one reduction that s is a function of, point by point, perhaps through an epilogue of further stages, which
+  // only s needs: they are then computed where they are read. -1 when there is none.
   int32_t sum_behind(int32_t s) {
     std::vector<int32_t> chain{s};
     int32_t sum = -1;
@@ -353,8 +357,7 @@ private:
   ReadInfo composed(ReadInfo inner, const Expr &e, int32_t s) const {
     std::vector<int64_t> steps(stage(s).axes.size(), 0);
     for (size_t d = 0; d < e.indices.size(); ++d)
-      for (const auto &[axis, coefficient] : e.indices[d].axes)
-        steps[axis] += coefficient * inner.coefficient[d];
+      for (const auto &[axis, coefficient] : e.indices[d].axes) steps[axis] += coefficient * inner.coefficient[d];
     inner.coefficient = std::move(steps);
     inner.direct = false;
     return inner;
@@ -378,8 +381,8 @@ private:
   bool tile_contraction(int32_t s, int32_t sum);
   bool tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t strip_axis = -1);
   bool strips();
-  static Binding grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t dim,
-                                int64_t columns, int64_t panel, int32_t lanes);
+  static Binding grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order,
+                                int32_t dim, int64_t columns, int64_t panel, int32_t lanes);
 
   // Number of axes in the coordinate that moves along n.
   static size_t weight_axes(const Expr &e, int32_t n) { return e.indices[weight_dim(e, n)].axes.size(); }
@@ -391,7 +394,8 @@ private:
     return -1;
   }
 
-  /// The reads of a sum of products of bytes, and the dims of the signed one that the columns and the innermost reduction axis index.
+  /// The reads of a sum of products of bytes, and the dims of the signed one that the columns and the innermost
+  /// reduction axis index.
   struct Dot {
     const Expr *unsigned_read = nullptr, *signed_read = nullptr;
     int32_t n_dim = -1, k_dim = -1;
@@ -456,7 +460,7 @@ private:
   const Target &t_;
   Schedule plan_;
   std::vector<std::vector<int32_t>> readers_;
-  std::vector<bool> behind_sum_; ///< per stage: reads a reduction or is one
+  std::vector<bool> behind_sum_;    ///< per stage: reads a reduction or is one
   std::vector<int32_t> kept_along_; ///< strips, per stage: the innermost axis of its ring of rows; -1: it has none
 };
 

@@ -14,7 +14,8 @@ Kernel split_reduction(const Kernel &kernel, int32_t stage, int32_t axis, int64_
   const int64_t chunk = whole.axes[axis].extent.value / parts;
   Kernel out = kernel;
   const int32_t outer = whole.outer_rank();
-  // Copies an expression for the partial stage: axes move up by one, and the split axis is part * chunk + its inner index.
+  // Copies an expression for the partial stage: axes move up by one, and the split axis is part * chunk + its inner
+  // index.
   std::vector<ExprId> copied(kernel.exprs.size(), -1);
   auto moved = [&](int32_t a) { return a + 1; };
   std::function<ExprId(ExprId)> copy = [&](ExprId id) -> ExprId {

@@ -6,9 +6,9 @@
 
 namespace cameo::loop {
 
-/// What is wrong with the types, operand counts and attributes of `op` alone (not with its place, its terminators or what the
-/// buffers allow); empty when nothing is. Value ids may be out of range. `callee` is the function that a call names; a call
-/// without one is not checked.
+/// What is wrong with the types, operand counts and attributes of `op` alone (not with its place, its terminators or
+/// what the buffers allow); empty when nothing is. Value ids may be out of range. `callee` is the function that a call
+/// names; a call without one is not checked.
 std::string type_error(const Function &function, const Op &op, const Function *callee);
 
 /// Empty when a value may have this type: lanes in 1..kMaxLanes, buffers of lanes 1 and not of i1.

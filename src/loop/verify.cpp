@@ -4,28 +4,32 @@
 //   A1  Functions have names, each once.
 //   A2  No function calls itself, directly or through others: stack and run time of calls are bounded.
 // Function
-//   F1  Parameter and result types are valid (T1). readonly, noalias, align and size belong to buffers; align is 0 or a power of
+//   F1  Parameter and result types are valid (T1). readonly, noalias, align and size belong to buffers; align is 0 or a
+//   power of
 //       two; size is at least -1.
 //   F2  A declaration has no body; any other function's body takes no arguments.
 // Values
 //   S1  A value is defined once: as a parameter, as a block argument or as a result.
-//   S2  A use lies after the definition, in its block or in a region nested there (dominance and scope are the same thing in a
+//   S2  A use lies after the definition, in its block or in a region nested there (dominance and scope are the same
+//   thing in a
 //       tree of blocks); the results of an operation are not visible in its own regions.
 // Types
 //   T1  Lanes are in 1..4096; buffers have lanes 1 and no i1 elements.
-//   T2  Each operation has the operands, results, regions and attributes that opcodes.def and ir.h state: in number, in type and
-//       in range (lanes of extract and shuffle, powers of two in reduce, positive steps, address terms that are i64, sorted and
-//       without zero coefficients, alignments that are powers of two, known target instructions).
+//   T2  Each operation has the operands, results, regions and attributes that opcodes.def and ir.h state: in number, in
+//   type and
+//       in range (lanes of extract and shuffle, powers of two in reduce, positive steps, address terms that are i64,
+//       sorted and without zero coefficients, alignments that are powers of two, known target instructions).
 //   T3  A call agrees with its callee's parameters and results.
 // Blocks
-//   B1  A function's body ends in return, a region in yield; neither stands anywhere else. The absent else of an if without
+//   B1  A function's body ends in return, a region in yield; neither stands anywhere else. The absent else of an if
+//   without
 //       results is a block without operations.
 //   B2  yield and return carry as many values, of the same types, as the operation or function they end expects.
 //   B3  alloca stands only in the outermost block.
 // Memory
-//   M1  Nothing stores, through views and loop-carried buffers as well, to a readonly parameter, nor passes it on to be written.
-//   M2  No buffer from an alloca is returned.
-//   M3  An access that is certain to run, with an address affine in constant-range induction variables, stays inside the known
+//   M1  Nothing stores, through views and loop-carried buffers as well, to a readonly parameter, nor passes it on to be
+//   written. M2  No buffer from an alloca is returned. M3  An access that is certain to run, with an address affine in
+//   constant-range induction variables, stays inside the known
 //       size of its parameter or alloca.
 //   M4  A for whose `flag` promises an iteration has one, where its bounds are constants.
 #include "cameo/loop/verify.h"

@@ -1,11 +1,13 @@
 // Where buffers come from, and whether accesses stay inside them.
 //
-// Origins. Each buffer value is derived from parameters, allocas and calls: directly by view, or through iteration values and
-// branches. Two facts are propagated along these edges to a fixed point: "may be read-only" and "may be an alloca".
+// Origins. Each buffer value is derived from parameters, allocas and calls: directly by view, or through iteration
+// values and branches. Two facts are propagated along these edges to a fixed point: "may be read-only" and "may be an
+// alloca".
 //
-// Bounds. An access is checked when it is certain to happen and its address is an affine form of induction variables whose ranges
-// are constants: induction variables of a rectangular nest are independent, so the extremes of the form are attained, and what is
-// reported is wrong for sure. Anything else (branches, run-time bounds, gathers) is left to the interpreter.
+// Bounds. An access is checked when it is certain to happen and its address is an affine form of induction variables
+// whose ranges are constants: induction variables of a rectangular nest are independent, so the extremes of the form
+// are attained, and what is reported is wrong for sure. Anything else (branches, run-time bounds, gathers) is left to
+// the interpreter.
 #include "verify_memory.h"
 
 #include <algorithm>

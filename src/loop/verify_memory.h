@@ -10,7 +10,8 @@ namespace cameo::loop {
 
 using FunctionTable = std::map<std::string_view, const Function *>; ///< by name
 
-/// `functions` has every callee. Calls `report(op number, op, what)` for each violation; operations are numbered in pre-order.
+/// `functions` has every callee. Calls `report(op number, op, what)` for each violation; operations are numbered in
+/// pre-order.
 void verify_memory(const FunctionTable &functions, const Function &function,
                    const std::function<void(int64_t, const Op &, const std::string &)> &report);
 

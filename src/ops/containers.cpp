@@ -17,8 +17,8 @@ std::optional<Type> join(const Type &a, const Type &b, InferContext &c) {
   return Type::tensor(a.dtype(), std::move(shape));
 }
 
-// A tensor taken out of a sequence or optional. A run-time symbol in the element's type stands for any extent, another in each
-// element.
+// A tensor taken out of a sequence or optional. A run-time symbol in the element's type stands for any extent, another
+// in each element.
 Type taken_out(const Type &type, InferContext &c) {
   if (!type.is_ranked()) return type;
   Shape shape = type.shape();

@@ -7,8 +7,8 @@ namespace cameo::ops {
 
 using namespace graph;
 
-// Equation `bmk,kn->bmn`: one letter per axis, no spaces, an explicit result. A label's extents agree; 1 against another
-// broadcasts.
+// Equation `bmk,kn->bmn`: one letter per axis, no spaces, an explicit result. A label's extents agree; 1 against
+// another broadcasts.
 Inferred infer_contract(InferContext &c) {
   const std::string_view equation = c.word("equation");
   const size_t arrow = equation.find("->");
@@ -33,7 +33,8 @@ Inferred infer_contract(InferContext &c) {
       else if (!d.is(1) && !may_be_equal(at->second, d))
         return Inferred::wrong("extents " + at->second.str() + " and " + d.str() + " of axis '" + labels[k] + "' in " +
                                std::string(equation) + " differ");
-      else if (!d.is_constant() && !at->second.is_constant() && equation.find(labels[k], arrow) != std::string_view::npos)
+      else if (!d.is_constant() && !at->second.is_constant() &&
+               equation.find(labels[k], arrow) != std::string_view::npos)
         at->second = max(at->second, d); // either may be 1
     }
   }

@@ -99,7 +99,8 @@ Inferred infer_conv(InferContext &c) {
   return Type::tensor(c.node.dtype.value_or(x.dtype()), std::move(shape));
 }
 
-// conv_transpose without output padding: (x - 1) * stride + (kernel - 1) * dilation + 1 - pads; w is [c, m / group, kernel...].
+// conv_transpose without output padding: (x - 1) * stride + (kernel - 1) * dilation + 1 - pads; w is [c, m / group,
+// kernel...].
 Inferred infer_conv_transpose(InferContext &c) {
   const Type &x = c.type(0), &w = c.type(1);
   if (std::string problem = rank_problem(x, w); !problem.empty()) return Inferred::wrong(std::move(problem));

@@ -93,13 +93,13 @@ Kernel winograd_conv(const ConvShape &s, int64_t m) {
                                                                 axis_index(3), axis_index(4)});
                                }))));
   const ExprId sum =
-      k.op(Opcode::add,
-           {k.pick(1, winograd_output(k, m,
-                                       [&](int64_t a) {
-                                         return k.read_stage(columns, {axis_index(0), axis_index(-1, 0, a),
-                                                                       axis_index(2), axis_index(3), axis_index(4)});
-                                       })),
-            k.read(b, {axis_index(4)})});
+      k.op(Opcode::add, {k.pick(1, winograd_output(k, m,
+                                                   [&](int64_t a) {
+                                                     return k.read_stage(columns,
+                                                                         {axis_index(0), axis_index(-1, 0, a),
+                                                                          axis_index(2), axis_index(3), axis_index(4)});
+                                                   })),
+                         k.read(b, {axis_index(4)})});
   const std::vector<Index> at = {window_index(2, m, 0, 1, 0), window_index(3, m, 1, 1, 0), axis_index(4)};
   Stage out = stored(stage("y", {{"p", m}, {"q", m}, {"ty", th}, {"tx", tw}, {"o", s.out}}, Scalar::f32,
                            finish(k, sum, r, at, s.relu, OutOfRange::fill)),

@@ -7,7 +7,8 @@ namespace cameo::ops {
 
 using namespace graph;
 
-// dtype: of the last operand, or bool. Operands agree in dtype, but for the condition of select and the exponent of pow.
+// dtype: of the last operand, or bool. Operands agree in dtype, but for the condition of select and the exponent of
+// pow.
 Inferred infer_elementwise(InferContext &c) {
   const Fn fn = *c.get<Fn>("fn");
   const FnInfo &row = info(fn);

@@ -197,7 +197,8 @@ std::optional<std::string> check_types(Graph &graph, const Node &node) {
   NodeSpec spec{node.op(), node.operands(), node.attributes(), node.result_count(), std::nullopt};
   if (node.result_count() > 0 && node.result()->type().is_tensor()) spec.dtype = node.result()->type().dtype();
   InferContext context(graph, spec);
-  if (node.is(Op::pool) || node.is(Op::conv_transpose)) return std::nullopt; // ceil_mode and output_shape are the importer's
+  if (node.is(Op::pool) || node.is(Op::conv_transpose))
+    return std::nullopt; // ceil_mode and output_shape are the importer's
   const std::optional<Inferred> inferred = dispatch(context);
   if (!inferred) return std::nullopt;
   if (!inferred->ok()) return inferred->problem;

@@ -95,7 +95,8 @@ Problem bad_value(const Value *value) {
 }
 
 Problem lower_one(Lowering &l, const Node &node, const std::string &algorithm) {
-  if (node.is(Op::conv) && algorithm.starts_with("winograd")) return lower_winograd(l, node, algorithm == "winograd2" ? 2 : 4);
+  if (node.is(Op::conv) && algorithm.starts_with("winograd"))
+    return lower_winograd(l, node, algorithm == "winograd2" ? 2 : 4);
   const LowerFunction lower = function_of(node.op());
   if (!lower) return std::string(name(node.op())) + " has no kernel";
   for (const Value *v : node.operands())
@@ -133,7 +134,8 @@ std::vector<std::string> algorithms(const Node &node) {
   std::vector<std::string> list{"direct"};
   if (!node.is(Op::fused)) {
     if (!function_of(node.op())) return {};
-    if (node.is(Op::conv) && winograd_applies(node, *node.operand(1))) list.insert(list.end(), {"winograd2", "winograd4"});
+    if (node.is(Op::conv) && winograd_applies(node, *node.operand(1)))
+      list.insert(list.end(), {"winograd2", "winograd4"});
     return list;
   }
   const graph::Region *body = node.body();

@@ -1,13 +1,16 @@
-// Attention: y = softmax(scale q k^T, capped, masked) v for each head, where `each` query heads share a head of keys and values.
+// Attention: y = softmax(scale q k^T, capped, masked) v for each head, where `each` query heads share a head of keys
+// and values.
 //
-// By blocks of keys with an online softmax (Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135): block b leaves
+// By blocks of keys with an online softmax (Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135):
+// block b leaves
 //
 //   best_b  = max(best_b-1, scores of the block)       alpha = exp(best_b-1 - best_b)      p = exp(score - best_b)
-//   total_b = alpha total_b-1 + sum p                  sum_b = alpha sum_b-1 + p v         y = sum / total of the last block
+//   total_b = alpha total_b-1 + sum p                  sum_b = alpha sum_b-1 + p v         y = sum / total of the last
+//   block
 //
-// so the scores exist for one block and a few queries at a time. A query all of whose keys are forbidden gives 0. The axes of
-// queries stand last: they are the lanes. Where the scores or the present keys are results as well, or heads have no fixed number and
-// size, it is computed step by step (lower_attention_plain.cpp).
+// so the scores exist for one block and a few queries at a time. A query all of whose keys are forbidden gives 0. The
+// axes of queries stand last: they are the lanes. Where the scores or the present keys are results as well, or heads
+// have no fixed number and size, it is computed step by step (lower_attention_plain.cpp).
 #include "lowering.h"
 
 #include "cameo/ops/stage_builder.h"
@@ -23,7 +26,8 @@ using graph::Value;
 constexpr int64_t kBlock = 64;         ///< keys: scores of two vectors of queries stay in the first-level cache
 constexpr int64_t kSymbolicBlock = 32; ///< smaller, as half a block is computed in vain on average
 
-// Keys of a block: a divisor of their number where there is a good one, so that none is cut, else blocks as equal as possible.
+// Keys of a block: a divisor of their number where there is a good one, so that none is cut, else blocks as equal as
+// possible.
 int64_t block_of(const Dim &keys) {
   if (!keys.is_constant()) return kSymbolicBlock;
   const int64_t n = std::max<int64_t>(keys.value(), 1);

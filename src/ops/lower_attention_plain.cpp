@@ -1,14 +1,15 @@
-// Scaled dot-product attention with everything that ONNX Attention says, step by step: the plain form, right for every attribute.
+// Scaled dot-product attention with everything that ONNX Attention says, step by step: the plain form, right for every
+// attribute.
 //
 //   score[b, h, s, t] = scale * sum over e of q[b, h, s, e] * k[b, h / each, t, e]
 //   capped            = cap * tanh(score / cap)
-//   masked            = capped + bias, bias: 0 or the mask, minus infinity where causality or the number of valid keys forbids t
-//   p                 = softmax of masked over t; 0 in a row whose bias forbids every key
-//   y[b, h, s, u]     = sum over t of p[b, h, s, t] * v[b, h / each, t, u]
+//   masked            = capped + bias, bias: 0 or the mask, minus infinity where causality or the number of valid keys
+//   forbids t p                 = softmax of masked over t; 0 in a row whose bias forbids every key y[b, h, s, u]     =
+//   sum over t of p[b, h, s, t] * v[b, h / each, t, u]
 //
-// `each` query heads share a key head: a head is the pair (g, r) of axes then, where their numbers are known. Keys and values of
-// the past stand before k and v. Query i of the block has position past + i, or, where `kv_lengths` says how many keys are valid,
-// length - queries + i.
+// `each` query heads share a key head: a head is the pair (g, r) of axes then, where their numbers are known. Keys and
+// values of the past stand before k and v. Query i of the block has position past + i, or, where `kv_lengths` says how
+// many keys are valid, length - queries + i.
 #include "lowering.h"
 
 #include <limits>

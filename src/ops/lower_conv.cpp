@@ -1,5 +1,6 @@
-// Convolutions, directly: y[n, m, o...] = bias[m] + sum over c, k of (x[n, c, o * stride + k * dilation - pad] - x_zero) * (w[m, c, k] -
-// w_zero), x being x_zero outside. A grouped one computes channel g * size + i at axes g and i; a depthwise one has a single channel axis.
+// Convolutions, directly: y[n, m, o...] = bias[m] + sum over c, k of (x[n, c, o * stride + k * dilation - pad] -
+// x_zero) * (w[m, c, k] - w_zero), x being x_zero outside. A grouped one computes channel g * size + i at axes g and i;
+// a depthwise one has a single channel axis.
 #include "window.h"
 
 #include "cameo/ops/stage_builder.h"
@@ -50,8 +51,8 @@ Problem bad_dtype(const graph::Node &node) {
 }
 
 // The result as bias[channel] + the sum of products over the stage's reductions, computed in `compute`.
-void sum_products(Lowering &l, loop::Stage stage, std::pair<ExprId, ExprId> factors, const Value *bias, const Index &channel,
-                  DType compute, const Value *y, const Space &space) {
+void sum_products(Lowering &l, loop::Stage stage, std::pair<ExprId, ExprId> factors, const Value *bias,
+                  const Index &channel, DType compute, const Value *y, const Space &space) {
   const Scalar t = loop::compute_type(compute);
   const auto [a, b] = factors;
   const ExprId acc = l.kernel().carried(t);
@@ -82,8 +83,8 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
 
   const Channels c = channels(l, ys, groups);
   loop::Stage stage = l.stage(c.space, "sum");
-  // w: [m, c / group, k...]. Channels are summed innermost: neighbours in memory inside, and windows of neighbouring results, which
-  // overlap, do not meet in one step.
+  // w: [m, c / group, k...]. Channels are summed innermost: neighbours in memory inside, and windows of neighbouring
+  // results, which overlap, do not meet in one step.
   std::vector<Index> weight{c.result, {}}, input{c.space.dims[0], c.group};
   bool inside = true;
   for (size_t d = 0; d + 2 < ws.size(); ++d) {
@@ -126,8 +127,8 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
 
 namespace {
 
-// One spatial axis of a transposed convolution as interleaved convolutions. Results whose position o + pad leaves the remainder b when
-// divided by the stride are sums over the taps b, b + stride, ...:
+// One spatial axis of a transposed convolution as interleaved convolutions. Results whose position o + pad leaves the
+// remainder b when divided by the stride are sums over the taps b, b + stride, ...:
 //   o = stride * a + b - pad,   y[o] = sum over t of x[a - t] * w[b + stride * t]
 struct Phases {
   int64_t stride, taps, first, count; ///< taps per phase; a goes from `first` over `count` values
@@ -174,8 +175,8 @@ bool has_phases(Lowering &l, const graph::Node &node, const Window &window) {
   const Value *w = node.operand(1), *y = node.result();
   if (!l.constant(w) || bits(w->type().dtype()) < 8 || !w->type().static_shape()) return false;
   for (size_t d = 0; d + 2 < w->type().shape().size(); ++d)
-    if (window.dilations[d] != 1 || !window.low[d].is_constant() || window.low[d].value() < 0 || !y->type().shape()[d + 2].is_constant() ||
-        y->type().shape()[d + 2].is(0))
+    if (window.dilations[d] != 1 || !window.low[d].is_constant() || window.low[d].value() < 0 ||
+        !y->type().shape()[d + 2].is_constant() || y->type().shape()[d + 2].is(0))
       return false;
   return true;
 }
@@ -245,8 +246,8 @@ Problem lower_conv_transpose(Lowering &l, const graph::Node &node) {
   input[1] = weight[0] = in;
   ExprId a = convert(l, l.read(x, input, OutOfRange::fill, 0), x->type().dtype(), t);
   if (valid >= 0) a = l.select(valid, a, l.number(t, 0));
-  const ExprId tap = phases.empty() ? l.read(w, weight)
-                                    : l.kernel().read(l.derived(w, "u", phase_kernel(w->type(), phases)), weight);
+  const ExprId tap =
+      phases.empty() ? l.read(w, weight) : l.kernel().read(l.derived(w, "u", phase_kernel(w->type(), phases)), weight);
   const ExprId b = convert(l, tap, w->type().dtype(), t);
   sum_products(l, std::move(stage), {a, b}, bias, c.result, compute, y, out.space);
   return {};

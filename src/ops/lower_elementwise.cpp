@@ -1,7 +1,8 @@
 // Elementwise functions and conversions: y[i] = f(x[i], ...) after numpy broadcasting.
 //
-// Floats of at most 32 bits are computed in f32, f64 in f64, integers in their own width, wrapping. Formulas are those of the ONNX
-// specification (functions.def states them); comparisons are written so that a NaN operand stays NaN where it says so.
+// Floats of at most 32 bits are computed in f32, f64 in f64, integers in their own width, wrapping. Formulas are those
+// of the ONNX specification (functions.def states them); comparisons are written so that a NaN operand stays NaN where
+// it says so.
 #include "lowering.h"
 
 #include <cmath>
@@ -157,8 +158,8 @@ private:
     return select(fix, add(r, y), r);
   }
 
-  // Integer power by squaring, modulo 2^width. Exponents above 63 are cut to 62 or 63 of the same parity: exact for the bases 0,
-  // 1 and -1, and 0 modulo 2^width for the even ones; a negative exponent gives 0 but for 1 and -1.
+  // Integer power by squaring, modulo 2^width. Exponents above 63 are cut to 62 or 63 of the same parity: exact for the
+  // bases 0, 1 and -1, and 0 modulo 2^width for the even ones; a negative exponent gives 0 but for 1 and -1.
   ExprId power(ExprId x, ExprId y) {
     const ExprId one = c(1), odd = l_.op(Opcode::bit_and, y, one);
     const ExprId large = lt(c(63), y);

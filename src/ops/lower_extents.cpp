@@ -1,5 +1,5 @@
-// Extents that only the run knows, as kernels: what comes before the kernel of an op whose result has such a shape. Each computes all
-// extents of all results of its node, one i64 each.
+// Extents that only the run knows, as kernels: what comes before the kernel of an op whose result has such a shape.
+// Each computes all extents of all results of its node, one i64 each.
 #include "lowering.h"
 
 namespace cameo::ops {
@@ -93,7 +93,7 @@ Problem topk(Lowering &l, const Node &node, std::vector<ExprId> &extents) {
   for (size_t r = 0; r < node.result_count(); ++r)
     for (size_t d = 0; d < shape.size(); ++d)
       extents.push_back(static_cast<int64_t>(d) == node.integer("axis") ? element(l, node.operand(1), 0)
-                                                                       : l.dim_value(shape[d]));
+                                                                        : l.dim_value(shape[d]));
   return {};
 }
 
@@ -116,7 +116,8 @@ Problem resize(Lowering &l, const Node &node, std::vector<ExprId> &extents) {
     };
     ExprId size = l.op(Opcode::mul, l.kernel().cast(Opcode::sitofp, extents[d], Scalar::f64),
                        fixed ? l.number(Scalar::f64, node.reals("scales")[k]) : real(scales, k));
-    if (crop && roi && !fixed) size = l.op(Opcode::mul, size, l.op(Opcode::sub, real(roi, axes.size() + k), real(roi, k)));
+    if (crop && roi && !fixed)
+      size = l.op(Opcode::mul, size, l.op(Opcode::sub, real(roi, axes.size() + k), real(roi, k)));
     const ExprId low = l.number(Scalar::f64, -1), high = l.number(Scalar::f64, 9e15);
     const ExprId cut = l.op(Opcode::min, l.op(Opcode::max, l.op(Opcode::floor, size), low), high);
     extents[d] = cast_value(l, l.select(l.op(Opcode::eq, size, size), cut, low), DType::f64, DType::i64);

@@ -1,5 +1,5 @@
-// Gather and scatter: elements at indices that are tensors. A negative index counts from the end; one outside of the tensor ends the run
-// with CAMEO_INDEX_OUT_OF_RANGE (abi.h).
+// Gather and scatter: elements at indices that are tensors. A negative index counts from the end; one outside of the
+// tensor ends the run with CAMEO_INDEX_OUT_OF_RANGE (abi.h).
 //
 //   gather           y[a.., i.., b..] = x[a.., indices[i..], b..]
 //   gather_elements  y[i] = x[i with i[axis] = indices[i]]
@@ -145,8 +145,8 @@ Problem scatter(Lowering &l, const graph::Node &node) {
   return {};
 }
 
-// y[., k] = the coordinates of the k-th element that is not 0, in row-major order. One walk along the flat tensor, which counts:
-// n[p] = n[p - 1] + (x[p] != 0), and an element that counts stores its coordinates at n[p - 1].
+// y[., k] = the coordinates of the k-th element that is not 0, in row-major order. One walk along the flat tensor,
+// which counts: n[p] = n[p - 1] + (x[p] != 0), and an element that counts stores its coordinates at n[p - 1].
 Problem nonzero(Lowering &l, const graph::Node &node) {
   const Value *x = node.operand();
   const graph::Shape &shape = x->type().shape();

@@ -1,7 +1,8 @@
 // Tree ensembles as a walk of arrays, and the coupling of pairwise probabilities.
 //
-// A tree is walked by all rows and trees alike: `depth` times the node becomes one of its children, and a leaf is its own child, so that
-// lanes that arrive early wait. The walk is a stage [row, tree] with the steps as its reduction. A second stage sums the leaves' values.
+// A tree is walked by all rows and trees alike: `depth` times the node becomes one of its children, and a leaf is its
+// own child, so that lanes that arrive early wait. The walk is a stage [row, tree] with the steps as its reduction. A
+// second stage sums the leaves' values.
 #include "lowering.h"
 
 #include "cameo/abi.h"
@@ -38,8 +39,8 @@ ExprId at_most(Lowering &l, ExprId value, ExprId split, ExprId missing) {
   return l.op(Opcode::bit_or, below, l.op(Opcode::bit_and, l.op(Opcode::ne, value, value), tracks));
 }
 
-// sum[row, target] = aggregate over trees of read(end[row, tree]), where `end` is a stage over so many rows; grouped: over the target's
-// own trees. `read` sees the axes row, target, tree.
+// sum[row, target] = aggregate over trees of read(end[row, tree]), where `end` is a stage over so many rows; grouped:
+// over the target's own trees. `read` sees the axes row, target, tree.
 template <class Read>
 int32_t add_sum(Lowering &l, const graph::Node &node, const graph::Dim &rows, int32_t end, int64_t trees, bool grouped,
                 Read read) {
@@ -62,8 +63,8 @@ int32_t add_sum(Lowering &l, const graph::Node &node, const graph::Dim &rows, in
   return l.add_stage(std::move(sum));
 }
 
-// The sums of tree_masks over `rows` rows of x from row `from` on. batch: rows side by side, which read one feature each; with the
-// features of a tile of rows as columns that is one load. Otherwise a row has its trees side by side.
+// The sums of tree_masks over `rows` rows of x from row `from` on. batch: rows side by side, which read one feature
+// each; with the features of a tile of rows as columns that is one load. Otherwise a row has its trees side by side.
 int32_t masked_sums(Lowering &l, const graph::Node &node, const graph::Dim &from, const graph::Dim &rows, bool batch) {
   const Value *x = node.operand(0), *features = node.operand(1), *splits = node.operand(2), *masks = node.operand(3),
               *values = node.operand(4), *missing = node.operand_count() > 5 ? node.operand(5) : nullptr;
@@ -137,9 +138,9 @@ Problem lower_trees(Lowering &l, const graph::Node &node) {
   return {};
 }
 
-// Every test of a tree is made, and takes away the leaves that a failed one cannot reach: no step waits for another. Tiles of rows are
-// taken side by side, but a tile of one or two rows costs more than these rows one by one; so of rows whose number only the run knows, the
-// last few are apart.
+// Every test of a tree is made, and takes away the leaves that a failed one cannot reach: no step waits for another.
+// Tiles of rows are taken side by side, but a tile of one or two rows costs more than these rows one by one; so of rows
+// whose number only the run knows, the last few are apart.
 Problem lower_masks(Lowering &l, const graph::Node &node) {
   const Value *x = node.operand(0), *y = node.result();
   const graph::Dim &rows = y->type().dim(0), &width = x->type().dim(1);
@@ -168,8 +169,9 @@ Problem lower_masks(Lowering &l, const graph::Node &node) {
   return {};
 }
 
-// With r(i, j) = 1 - r(j, i) the probability that i wins against j, minimise sum over i < j of (r(j, i) p(i) - r(i, j) p(j))^2 over p >= 0
-// of sum 1: Q p = (p^T Q p) 1, solved coordinate by coordinate. At most 100 rounds, fewer when all Q p are near enough.
+// With r(i, j) = 1 - r(j, i) the probability that i wins against j, minimise sum over i < j of (r(j, i) p(i) - r(i, j)
+// p(j))^2 over p >= 0 of sum 1: Q p = (p^T Q p) 1, solved coordinate by coordinate. At most 100 rounds, fewer when all
+// Q p are near enough.
 Problem lower_coupling(Lowering &l, const graph::Node &node) {
   const Value *r = node.operand(0), *y = node.result();
   const auto classes = static_cast<int32_t>(node.integer("classes"));

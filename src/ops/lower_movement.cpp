@@ -1,5 +1,6 @@
-// Movement: every element of the result is an element of an operand, at an index that is arithmetic on the result's. Where an op is
-// a view of memory the planner makes no kernel of it; these lowerings serve the others, and fusion groups, where they are inlined.
+// Movement: every element of the result is an element of an operand, at an index that is arithmetic on the result's.
+// Where an op is a view of memory the planner makes no kernel of it; these lowerings serve the others, and fusion
+// groups, where they are inlined.
 #include "window.h"
 
 namespace cameo::ops {
@@ -13,8 +14,8 @@ ExprId remainder_floor(Lowering &l, ExprId a, ExprId n) { // in [0, n)
   return l.select(l.op(Opcode::lt, r, l.integer(0)), l.op(Opcode::add, r, n), r);
 }
 
-// Row-major renumbering. Neighbouring dims with equal products on both sides are treated group by group, so that a dim that stays
-// keeps its affine index.
+// Row-major renumbering. Neighbouring dims with equal products on both sides are treated group by group, so that a dim
+// that stays keeps its affine index.
 std::vector<Index> reshape_indices(Lowering &l, const graph::Shape &from, const graph::Shape &to,
                                    const std::vector<Index> &at) {
   std::vector<Index> indices;

@@ -1,7 +1,8 @@
-// Normalisations: y = (x - mean) / sqrt(variance + epsilon) * scale + bias, with statistics of the tensor's own (layer, instance,
-// group: two passes, mean first), without mean (rms), given (batch), or x / norm (l1, l2).
+// Normalisations: y = (x - mean) / sqrt(variance + epsilon) * scale + bias, with statistics of the tensor's own (layer,
+// instance, group: two passes, mean first), without mean (rms), given (batch), or x / norm (l1, l2).
 //
-// Statistics have the axes that are not reduced; group normalisation splits the channel axis in (group, channel of the group).
+// Statistics have the axes that are not reduced; group normalisation splits the channel axis in (group, channel of the
+// group).
 #include "lowering.h"
 
 #include <algorithm>

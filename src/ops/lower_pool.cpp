@@ -1,7 +1,7 @@
 // Pools over sliding windows: the largest element, the mean, or the p-norm.
 //
-// An average divides by the number of taps inside the input, or inside the padded input (count_include_pad): a product over the
-// spatial axes of counts that depend on the position. The positions of maxima come with the maxima, as a pair.
+// An average divides by the number of taps inside the input, or inside the padded input (count_include_pad): a product
+// over the spatial axes of counts that depend on the position. The positions of maxima come with the maxima, as a pair.
 #include "window.h"
 
 #include <cmath>
@@ -45,8 +45,8 @@ Taps add_taps(Lowering &l, loop::Stage &stage, const graph::Node &node, const Wi
   return taps;
 }
 
-// Number of taps k in [0, taps) with low <= start + k * dilation < high, as i64: ceil((high - start) / dilation) cut to [0, taps] less
-// ceil((low - start) / dilation) cut to [0, taps].
+// Number of taps k in [0, taps) with low <= start + k * dilation < high, as i64: ceil((high - start) / dilation) cut to
+// [0, taps] less ceil((low - start) / dilation) cut to [0, taps].
 ExprId count_taps(Lowering &l, ExprId start, ExprId low, ExprId high, int64_t taps, int64_t dilation) {
   auto below = [&](ExprId bound) {
     ExprId n = l.op(Opcode::sub, bound, start);

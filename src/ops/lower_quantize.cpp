@@ -3,9 +3,10 @@
 //   quantize    y[i] = saturate(round_half_even(x[i] / scale) + zero_point)
 //   dequantize  y[i] = (x[i] - zero_point) * scale
 //
-// Scale and zero point are one for the tensor, one per index of `axis`, or one per `block` indices of it. A quotient is rounded to the
-// `compute` dtype before it is rounded to an integer. NaN becomes the least integer. Floats of 8 bits and less take the quotient as
-// they store it. What is quantised here is rounded here: a reader in the same kernel sees the integer.
+// Scale and zero point are one for the tensor, one per index of `axis`, or one per `block` indices of it. A quotient is
+// rounded to the `compute` dtype before it is rounded to an integer. NaN becomes the least integer. Floats of 8 bits
+// and less take the quotient as they store it. What is quantised here is rounded here: a reader in the same kernel sees
+// the integer.
 #include "lowering.h"
 
 #include <cmath>

@@ -1,6 +1,7 @@
 // Reductions over axes, arg-max and running sums.
 //
-// The stage of a reduction has one axis per dim of the result (of extent 1 where the reduced axis is kept) and one per reduced axis.
+// The stage of a reduction has one axis per dim of the result (of extent 1 where the reduced axis is kept) and one per
+// reduced axis.
 #include "lowering.h"
 
 #include <algorithm>
@@ -102,8 +103,8 @@ Problem arg_reduce(Lowering &l, const graph::Node &node) {
   return {};
 }
 
-// y[..., i, ...] = sum (product) of x over j <= i, j < i when exclusive, from the other end when reversed: the axis is walked in sequence.
-// An exclusive result is the value that the step before left.
+// y[..., i, ...] = sum (product) of x over j <= i, j < i when exclusive, from the other end when reversed: the axis is
+// walked in sequence. An exclusive result is the value that the step before left.
 Problem cumulative(Lowering &l, const graph::Node &node) {
   const Value *x = node.operand(), *y = node.result();
   const DType dtype = x->type().dtype();

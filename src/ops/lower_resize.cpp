@@ -1,15 +1,15 @@
 // Resizing along axes, by the definitions of ONNX Resize.
 //
-// Position i of the result looks at coordinate x(i) of the input. With base = ceil(x) - 1 and ratio = x - base in (0, 1], the
-// taps base + k have weights
+// Position i of the result looks at coordinate x(i) of the input. With base = ceil(x) - 1 and ratio = x - base in (0,
+// 1], the taps base + k have weights
 //
 //   nearest   1 at k = 0 or k = 1, as the rounding says
 //   linear    1 - |k - ratio|                          k = 0, 1
 //   cubic     Keys' kernel at |k - ratio|              k = -1 .. 2
 //
-// and, when an antialiased axis shrinks by `scale`, those of the kernel stretched by 1 / scale, divided by their sum. Taps outside
-// read the edge. Axes are separable: the weights of all of them are multiplied. Coordinates are computed in f64: they are the same
-// for all channels, and an index must not depend on rounding.
+// and, when an antialiased axis shrinks by `scale`, those of the kernel stretched by 1 / scale, divided by their sum.
+// Taps outside read the edge. Axes are separable: the weights of all of them are multiplied. Coordinates are computed
+// in f64: they are the same for all channels, and an index must not depend on rounding.
 #include "lowering.h"
 
 #include <cmath>

@@ -1,13 +1,13 @@
 // Recurrent layers: what is left when the inputs are projected, one direction.
 //
-//   lstm  i, o, f, g[t] = xw[t] + h[t-1] r,  c[t] = f(f + p c[t-1]) c[t-1] + f(i + p c[t-1]) g(g),  h[t] = f(o + p c[t]) h(c[t])
-//   gru   z, s[t] = xw[t] + h[t-1] r,  n[t] = xw[t] + (f(s) h[t-1]) rc, or xw[t] + f(s) (h[t-1] rc + rb),
+//   lstm  i, o, f, g[t] = xw[t] + h[t-1] r,  c[t] = f(f + p c[t-1]) c[t-1] + f(i + p c[t-1]) g(g),  h[t] = f(o + p
+//   c[t]) h(c[t]) gru   z, s[t] = xw[t] + h[t-1] r,  n[t] = xw[t] + (f(s) h[t-1]) rc, or xw[t] + f(s) (h[t-1] rc + rb),
 //         h[t] = (1 - f(z)) g(n) + f(z) h[t-1]
 //   rnn   h[t] = f(xw[t] + h[t-1] r)
 //
-// The state is a stage with a sequential axis; the sums over h[t-1] are stages that read it one step back. Time runs backwards for
-// `reverse`: step t works on position seq - 1 - t. Behind the end of a shorter sequence the state stays and y is 0, which for the
-// reverse direction means that such a sequence starts late.
+// The state is a stage with a sequential axis; the sums over h[t-1] are stages that read it one step back. Time runs
+// backwards for `reverse`: step t works on position seq - 1 - t. Behind the end of a shorter sequence the state stays
+// and y is 0, which for the reverse direction means that such a sequence starts late.
 #include "lowering.h"
 
 namespace cameo::ops {

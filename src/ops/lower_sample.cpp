@@ -1,5 +1,5 @@
-// Images read between their elements: grid_sample, roi_pool, deform_conv. A coordinate x lies between the elements floor(x) and floor(x) + 1;
-// linear weights are 1 - |x - tap|, cubic ones Keys' kernel with a = -0.75.
+// Images read between their elements: grid_sample, roi_pool, deform_conv. A coordinate x lies between the elements
+// floor(x) and floor(x) + 1; linear weights are 1 - |x - tap|, cubic ones Keys' kernel with a = -0.75.
 #include "window.h"
 
 #include "cameo/abi.h"
@@ -69,8 +69,9 @@ ExprId interpolate(Coordinates &at, const std::vector<ExprId> &ratios, bool cubi
   return sum;
 }
 
-// y[n, c, o...] = x[n, c] at the coordinates that grid[n, o...] gives, innermost axis first, in [-1, 1] from edge to edge of the tensor or
-// (align_corners) from centre to centre of its corners. Outside: zeros, the edge, or x mirrored at the same edges.
+// y[n, c, o...] = x[n, c] at the coordinates that grid[n, o...] gives, innermost axis first, in [-1, 1] from edge to
+// edge of the tensor or (align_corners) from centre to centre of its corners. Outside: zeros, the edge, or x mirrored
+// at the same edges.
 class GridSample : Coordinates {
 public:
   GridSample(Lowering &l, const graph::Node &node)
@@ -167,9 +168,10 @@ private:
   const bool corners_;
 };
 
-// y[r, c, i, j] = what lies in bin (i, j) of region r of x[batch[r], c]. align: `samples` bilinear samples per bin and axis, averaged or (as
-// ONNX defines it) the largest of the weighted elements; without `sampling_ratio`, ceil(bin extent) samples. Their average is
-// separable, so it is two small matrices of weights per region around the image, whatever the number of samples:
+// y[r, c, i, j] = what lies in bin (i, j) of region r of x[batch[r], c]. align: `samples` bilinear samples per bin and
+// axis, averaged or (as ONNX defines it) the largest of the weighted elements; without `sampling_ratio`, ceil(bin
+// extent) samples. Their average is separable, so it is two small matrices of weights per region around the image,
+// whatever the number of samples:
 //
 //   average = sum over h, w of A[r, i, h] * B[r, j, w] * x[batch[r], c, h, w] / count
 //
@@ -281,13 +283,14 @@ private:
     return {};
   }
 
-  // The sum over the samples of a bin of the weight that each gives to element `at`. Samples are less than one element apart, but in bins
-  // of less than one element, which have a single one: those that can reach an element are few.
+  // The sum over the samples of a bin of the weight that each gives to element `at`. Samples are less than one element
+  // apart, but in bins of less than one element, which have a single one: those that can reach an element are few.
   int32_t weights_along(bool rows) {
     const graph::Shape &shape = y_->type().shape();
     const Space space = l_.space({shape[0], shape[rows ? 2 : 3], extent_of(rows)});
     loop::Stage stage = l_.stage(space, rows ? "rows" : "columns");
-    // Of the count samples, those at most one element before the first one and one behind the last: the clamp moves both to the edge.
+    // Of the count samples, those at most one element before the first one and one behind the last: the clamp moves
+    // both to the edge.
     const int32_t s = Lowering::add_reduction(stage, "s", l_.extent(extent_of(rows) * 2 + 5));
     const Axis a = along(space.dims[0], rows);
     const ExprId count = op(Opcode::max, l_.op(Opcode::ceil, a.bin), c(0));
@@ -389,8 +392,8 @@ private:
   const double scale_;
 };
 
-// y[n, m, o...] = bias[m] + sum over c, k of w[m, c, k] * mask[n, c's offset group, k, o] * x[n, c] at o * stride + k * dilation - pad +
-// offset[n, c's offset group, k, :, o], linear between elements and 0 outside.
+// y[n, m, o...] = bias[m] + sum over c, k of w[m, c, k] * mask[n, c's offset group, k, o] * x[n, c] at o * stride + k *
+// dilation - pad + offset[n, c's offset group, k, :, o], linear between elements and 0 outside.
 class DeformConv : Coordinates {
 public:
   DeformConv(Lowering &l, const graph::Node &node, Scalar t)

@@ -1,7 +1,8 @@
-// topk: the k best of each line along an axis, in order. NaN counts as the largest number; of equal ones the lower index comes first.
+// topk: the k best of each line along an axis, in order. NaN counts as the largest number; of equal ones the lower
+// index comes first.
 //
-// Result i of a line is the best of those that come after result i - 1, so the stage walks i in sequence, and reduces over the
-// line in each step. An unsorted top-k may be in any order, hence in this one.
+// Result i of a line is the best of those that come after result i - 1, so the stage walks i in sequence, and reduces
+// over the line in each step. An unsorted top-k may be in any order, hence in this one.
 #include "lowering.h"
 
 namespace cameo::ops {

@@ -15,9 +15,9 @@ ExprId cast_from(Lowering &l, ExprId value, DType from, DType to) {
 
 } // namespace
 
-// y[k] = sum over j < length of x[j] * exp(-+ 2 pi i j k / length), divided by the length when inverse; x is 0 behind its end. A one-sided
-// inverse reads half a spectrum, whose other half is its conjugate: x[length - j] = conj(x[j]), and gives the real part.
-// Sums are in f64, with sines and cosines from a table over (j * k) mod length.
+// y[k] = sum over j < length of x[j] * exp(-+ 2 pi i j k / length), divided by the length when inverse; x is 0 behind
+// its end. A one-sided inverse reads half a spectrum, whose other half is its conjugate: x[length - j] = conj(x[j]),
+// and gives the real part. Sums are in f64, with sines and cosines from a table over (j * k) mod length.
 Problem lower_dft(Lowering &l, const graph::Node &node) {
   const Value *x = node.operand(0), *y = node.result();
   const DType dtype = x->type().dtype();
@@ -88,8 +88,9 @@ Problem lower_dft(Lowering &l, const graph::Node &node) {
   return {};
 }
 
-// The product of the pivots of Gaussian elimination with partial pivoting. Step p takes the row with the largest element of column p,
-// puts row p in its place (the sign turns when they differ), and subtracts its multiples from the rows that are left:
+// The product of the pivots of Gaussian elimination with partial pivoting. Step p takes the row with the largest
+// element of column p, puts row p in its place (the sign turns when they differ), and subtracts its multiples from the
+// rows that are left:
 //
 //   left[p + 1][i, j] = row(i)[j] - row(i)[p] / pivot[p] * pivot[j],   i, j > p
 Problem lower_det(Lowering &l, const graph::Node &node) {

@@ -32,7 +32,8 @@ std::shared_ptr<const loop::Kernel> filter_kernel(int64_t in, int64_t out, int64
   ExprId taps[3][3];
   for (int64_t a = 0; a < 3; ++a)
     for (int64_t e = 0; e < 3; ++e)
-      taps[a][e] = k.cast(Opcode::fpext, k.read(w, {loop::axis_index(1), loop::axis_index(0), Index{{}, a, -1}, Index{{}, e, -1}}),
+      taps[a][e] = k.cast(Opcode::fpext,
+                          k.read(w, {loop::axis_index(1), loop::axis_index(0), Index{{}, a, -1}, Index{{}, e, -1}}),
                           Scalar::f64);
   loop::Stage u_of_all{"u", {{"c", in, AxisKind::parallel}, {"o", out, AxisKind::parallel}}, {}, {}, {}, {}, {}, {}};
   for (int64_t i = 0; i < n; ++i) {
@@ -40,7 +41,8 @@ std::shared_ptr<const loop::Kernel> filter_kernel(int64_t in, int64_t out, int64
     for (int64_t e = 0; e < 3; ++e)
       row[e] = combine([&](int64_t a) { return winograd_filter(m, i, a); }, [&](int64_t a) { return taps[a][e]; });
     for (int64_t j = 0; j < n; ++j) {
-      const ExprId sum = combine([&](int64_t e) { return winograd_filter(m, j, e); }, [&](int64_t e) { return row[e]; });
+      const ExprId sum =
+          combine([&](int64_t e) { return winograd_filter(m, j, e); }, [&](int64_t e) { return row[e]; });
       loop::StageStore store;
       store.buffer = u;
       store.indices = {Index{{}, i * n + j, -1}, loop::axis_index(0), loop::axis_index(1)};
@@ -86,7 +88,8 @@ Problem lower_winograd(Lowering &l, const graph::Node &node, int64_t m) {
   }
   const loop::Extent images = l.extent(y->type().dim(0));
   const Window window = Window::of(node);
-  const int64_t n = m + 2, th = (ys[2] + m - 1) / m, tw = (ys[3] + m - 1) / m, top = window.low[0].value(), left = window.low[1].value();
+  const int64_t n = m + 2, th = (ys[2] + m - 1) / m, tw = (ys[3] + m - 1) / m, top = window.low[0].value(),
+                left = window.low[1].value();
   const bool inside = top == 0 && left == 0 && m * th + 2 <= xs[2] && m * tw + 2 <= xs[3];
   const OutOfRange rule = inside ? OutOfRange::never : OutOfRange::fill;
   loop::Kernel &k = l.kernel();
@@ -112,9 +115,14 @@ Problem lower_winograd(Lowering &l, const graph::Node &node, int64_t m) {
   // rows = B^T d, v = rows B
   const Space patch = tiles("i", n, "j", n, "c", xs[1]);
   const int32_t rows = add_stage(patch, "rows", k.pick(0, winograd_input(k, m, [&](int64_t a) {
-    return l.read(x, {loop::axis_index(2), loop::axis_index(5), loop::axis_index(3, m, a - top), window_index(4, m, 1, 1, -left)}, rule, 0);
-  })));
-  const int32_t v = add_stage(patch, "v", k.pick(1, winograd_input(k, m, [&](int64_t a) { return element(rows, 1, a); })));
+                                                         return l.read(x,
+                                                                       {loop::axis_index(2), loop::axis_index(5),
+                                                                        loop::axis_index(3, m, a - top),
+                                                                        window_index(4, m, 1, 1, -left)},
+                                                                       rule, 0);
+                                                       })));
+  const int32_t v =
+      add_stage(patch, "v", k.pick(1, winograd_input(k, m, [&](int64_t a) { return element(rows, 1, a); })));
   // m[i, j] = sum over c of v[i, j, c] u[i n + j, c, o]
   const int32_t u = l.derived(w, "u", filter_kernel(xs[1], ys[1], m));
   loop::Stage products = l.stage(tiles("i", n, "j", n, "o", ys[1]), "m");

@@ -29,13 +29,25 @@ void Lowered::add_temporaries(int32_t number) {
     loop::Stage &stage = kernel.stages[static_cast<size_t>(number)];
     DType dtype = DType::i64;
     switch (stage.types[c]) {
-    case Scalar::f32: dtype = DType::f32; break;
-    case Scalar::f64: dtype = DType::f64; break;
-    case Scalar::i8: dtype = DType::i8; break;
-    case Scalar::i16: dtype = DType::i16; break;
-    case Scalar::i32: dtype = DType::i32; break;
-    case Scalar::i64: break;
-    default: CAMEO_UNREACHABLE("stage " + stage.name + " of a type that no buffer has");
+    case Scalar::f32:
+      dtype = DType::f32;
+      break;
+    case Scalar::f64:
+      dtype = DType::f64;
+      break;
+    case Scalar::i8:
+      dtype = DType::i8;
+      break;
+    case Scalar::i16:
+      dtype = DType::i16;
+      break;
+    case Scalar::i32:
+      dtype = DType::i32;
+      break;
+    case Scalar::i64:
+      break;
+    default:
+      CAMEO_UNREACHABLE("stage " + stage.name + " of a type that no buffer has");
     }
     std::vector<loop::Extent> dims;
     loop::StageStore store;
@@ -43,7 +55,8 @@ void Lowered::add_temporaries(int32_t number) {
       dims.push_back(stage.axes[static_cast<size_t>(d)].extent);
       store.indices.push_back(loop::axis_index(d));
     }
-    store.buffer = kernel.add_buffer("t_" + stage.name + "_" + std::to_string(c), dtype, std::move(dims), loop::BufferRole::output);
+    store.buffer = kernel.add_buffer("t_" + stage.name + "_" + std::to_string(c), dtype, std::move(dims),
+                                     loop::BufferRole::output);
     CAMEO_CHECK(stage.stores.size() <= c || stage.stores[c].buffer < 0, "stage " + stage.name + " has a buffer");
     stage.stores.resize(components);
     stage.stores[c] = store;
@@ -396,7 +409,8 @@ void Lowering::clamp_partial() {
         for (const auto &[axis, coefficient] : e.indices[d].axes)
           if (reader.axes[axis].extent.is_constant())
             (coefficient < 0 ? first : last) += coefficient * (reader.axes[axis].extent.value - 1);
-        if (extent.is_constant() && e.indices[d].indirect < 0 && (first < 0 || last >= extent.value)) e.rule = OutOfRange::clamp;
+        if (extent.is_constant() && e.indices[d].indirect < 0 && (first < 0 || last >= extent.value))
+          e.rule = OutOfRange::clamp;
       }
     }
   }

@@ -1,9 +1,9 @@
 // One kernel under construction: what the lowerings of all op families write against. Private to src/ops.
 //
-// Every value of the group is a Source: a buffer of the kernel, a component of a stage, or a number. A lowering reads operands at
-// indices without asking which; it adds stages and says which result each component is. Most stages have one axis per
-// dim of the value that they define. Where an op needs more (a grouped convolution computes channel g * size + c at axes g and c),
-// the stage has a Space of its own, and elementwise ops that follow in the group adopt it.
+// Every value of the group is a Source: a buffer of the kernel, a component of a stage, or a number. A lowering reads
+// operands at indices without asking which; it adds stages and says which result each component is. Most stages have
+// one axis per dim of the value that they define. Where an op needs more (a grouped convolution computes channel g *
+// size + c at axes g and c), the stage has a Space of its own, and elementwise ops that follow in the group adopt it.
 #pragma once
 
 #include "cameo/ops/lower.h"
@@ -43,8 +43,8 @@ public:
   loop::Extent extent(const graph::Dim &dim) { return lowered_.extent(dim); }
   /// One parallel axis per dim: d0, d1, ...
   Space space(const graph::Shape &shape);
-  /// The space in which an elementwise op of that result shape reads `operands`: that of an operand computed in a space of its own,
-  /// else one axis per dim.
+  /// The space in which an elementwise op of that result shape reads `operands`: that of an operand computed in a space
+  /// of its own, else one axis per dim.
   Space space_of(const graph::Shape &shape, const std::vector<graph::Value *> &operands);
   /// A stage over the space, without body.
   loop::Stage stage(const Space &space, std::string_view name);
@@ -55,7 +55,8 @@ public:
               double fill = 0);
   /// The same as numpy broadcasts `value` to a tensor of that shape, read at `dims`.
   ExprId read_broadcast(const graph::Value *value, const graph::Shape &shape, const std::vector<Index> &dims);
-  /// Component of the stage that is added next, one step back along its sequential axis `axis`, at the same place along `outer` axes.
+  /// Component of the stage that is added next, one step back along its sequential axis `axis`, at the same place along
+  /// `outer` axes.
   ExprId read_previous(Scalar type, int32_t component, int32_t outer, int32_t axis);
   /// Component of a stage at the same position, for a stage over the same outer axes (and perhaps more behind them).
   ExprId read_stage(int32_t stage, int32_t component = 0);
@@ -108,8 +109,8 @@ public:
 private:
   struct Source {
     int32_t buffer = -1, stage = -1, component = 0;
-    Space space;          ///< of a stage
-    bool saturate = true; ///< when it is stored
+    Space space;                           ///< of a stage
+    bool saturate = true;                  ///< when it is stored
     const graph::Value *outside = nullptr; ///< of an operand
     size_t operand = 0;
     const graph::ConstantData *scalar = nullptr; ///< a constant of one element: no buffer
@@ -132,8 +133,8 @@ private:
 /// The value of one element as a number of the compute type: what a lowering computes with.
 Scalar value_type(DType dtype); ///< compute_type, but i1 for bool
 
-/// x of dtype `from` (in its compute type) in the type `to`, exactly or rounded to nearest: how operands enter a computation of
-/// another precision. Integers keep their sign by dtype.
+/// x of dtype `from` (in its compute type) in the type `to`, exactly or rounded to nearest: how operands enter a
+/// computation of another precision. Integers keep their sign by dtype.
 ExprId convert(Lowering &l, ExprId x, DType from, Scalar to);
 /// ONNX Cast: x of dtype `from` as a value of dtype `to`, rounded and wrapped as storing it would do.
 ExprId cast_value(Lowering &l, ExprId x, DType from, DType to);

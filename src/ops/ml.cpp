@@ -16,7 +16,8 @@ Constant known(const Value *value) {
   return node->tensor("value");
 }
 
-// Children, roots and features of a walk that are known must lie in range, and its length must be bounded: kernels rely on it.
+// Children, roots and features of a walk that are known must lie in range, and its length must be bounded: kernels rely
+// on it.
 std::string problem_of_walk(InferContext &c, int64_t nodes, int64_t leaves) {
   const Constant roots = known(c.operand(1)), features = known(c.operand(2)), children = known(c.operand(4));
   if (!roots || !features || !children) return "the trees are not constant";

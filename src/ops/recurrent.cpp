@@ -5,7 +5,8 @@ namespace cameo::ops {
 
 using namespace graph;
 
-// q: [b, h, s, e], k: [b, g, t, e], v: [b, g, t, u] with g dividing h; y: [b, h, s, u]. Past keys and values come before k and v.
+// q: [b, h, s, e], k: [b, g, t, e], v: [b, g, t, u] with g dividing h; y: [b, h, s, u]. Past keys and values come
+// before k and v.
 Inferred infer_attention(InferContext &c) {
   for (size_t i = 0; i < 3; ++i) {
     if (!c.type(i).is_ranked()) return Inferred::wrong("the rank of an operand is not known");

@@ -1,5 +1,5 @@
-// The rule of each canonical op for the types of its results; private to src/ops. Rules stand in the family files; infer.cpp
-// dispatches.
+// The rule of each canonical op for the types of its results; private to src/ops. Rules stand in the family files;
+// infer.cpp dispatches.
 #pragma once
 
 #include "cameo/ops/infer.h"

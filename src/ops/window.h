@@ -1,5 +1,5 @@
-// Sliding windows over spatial axes, shared by convolutions and pools: coordinate = out * stride + tap * dilation - pad. Private to
-// src/ops.
+// Sliding windows over spatial axes, shared by convolutions and pools: coordinate = out * stride + tap * dilation -
+// pad. Private to src/ops.
 #pragma once
 
 #include "lowering.h"

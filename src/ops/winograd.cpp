@@ -90,23 +90,24 @@ LoopSpec loop_of(int32_t axis, int64_t tile, bool balanced = false, int32_t task
   return l;
 }
 
-// How the tiles of an image and the channels of the result are cut: blocks of tile rows with all channels, or all tiles with
-// chunks of channels.
+// How the tiles of an image and the channels of the result are cut: blocks of tile rows with all channels, or all tiles
+// with chunks of channels.
 struct Blocking {
   int64_t rows = 1;  ///< tile rows per block
   int64_t chunk = 0; ///< channels per chunk; 0: blocks of rows
   int32_t tasks = 2; ///< that share the blocks or chunks
 };
 
-// Least traffic between the second-level cache and what is behind it. Filters are read once per block of rows; transformed
-// inputs and products are written and read, which costs half when a block of them stays in that cache. Each task has a block in
-// memory: together they get a tenth of what the layer reads and writes, or twice the cache,
-// half of it where memory is scarce. There are two tasks at least. Chunks of channels keep all tiles: their memory has no fixed
+// Least traffic between the second-level cache and what is behind it. Filters are read once per block of rows;
+// transformed inputs and products are written and read, which costs half when a block of them stays in that cache. Each
+// task has a block in memory: together they get a tenth of what the layer reads and writes, or twice the cache, half of
+// it where memory is scarce. There are two tasks at least. Chunks of channels keep all tiles: their memory has no fixed
 // size where the number of images is a symbol.
 Blocking choose_blocking(int64_t images, int64_t th, int64_t tw, int64_t m, int64_t in, int64_t out, int64_t panel,
                          bool by_chunks, const Target &target, bool scarce) {
   const double tiles = double(images * th * tw), points = double((m + 2) * (m + 2));
-  const double filters = points * double(in * out), inputs = tiles * points * double(in), products = tiles * points * double(out);
+  const double filters = points * double(in * out), inputs = tiles * points * double(in),
+               products = tiles * points * double(out);
   const double cache = double(target.l2_bytes) / 4 / 2; // elements
   const double room = std::max((scarce ? 1 : 4) * cache, tiles * double(m * m) * double(in + out) / 10);
   auto tasks = [&](double shared, double part, int64_t parts) {
@@ -129,7 +130,8 @@ Blocking choose_blocking(int64_t images, int64_t th, int64_t tw, int64_t m, int6
     const double chunks = std::ceil(double(out) / double(chunk)), part = products / chunks;
     const int32_t shared_by = tasks(inputs, part, static_cast<int64_t>(chunks));
     if (shared_by < 2) continue;
-    const double cost = filters + (inputs <= cache ? 0.5 : 1) * (1 + chunks) * inputs + (part <= cache ? 1 : 2) * products;
+    const double cost =
+        filters + (inputs <= cache ? 0.5 : 1) * (1 + chunks) * inputs + (part <= cache ? 1 : 2) * products;
     if (cost >= least) continue;
     least = cost;
     best = {th, chunk, shared_by};
@@ -152,7 +154,8 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   const int32_t image_axis = axis_of(sums, "n");
   const bool any_number =
       image_axis >= 0 && !sums.axes[image_axis].extent.is_constant(); // of images, one after the other
-  const int64_t n = extent("i"), images = extent("n"), th = extent("ty"), tw = extent("tx"), out = extent("o"), in = extent("c");
+  const int64_t n = extent("i"), images = extent("n"), th = extent("ty"), tw = extent("tx"), out = extent("o"),
+                in = extent("c");
   const int32_t lanes = target.lanes(32);
   const int64_t vectors = out >= 2 * lanes ? 2 : 1, panel = vectors * lanes;
   const Blocking blocking = choose_blocking(images, th, tw, n - 2, in, out, panel, !any_number, target, scarce);
@@ -196,7 +199,8 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
   // Products, one of the n^2 matrix products after the other. Register tile: whole tile rows when they are short.
   place(products, Place::local, last, block);
   const int64_t most = std::min<int64_t>(14, (target.vector_registers - 1 - vectors) / vectors);
-  const int64_t tile_rows = std::clamp<int64_t>(most / tw, 1, blocking.rows), tile_columns = tile_rows > 1 ? tw : std::min(tw, most);
+  const int64_t tile_rows = std::clamp<int64_t>(most / tw, 1, blocking.rows),
+                tile_columns = tile_rows > 1 ? tw : std::min(tw, most);
   add(products, "i", 1);
   add(products, "j", 1);
   add(products, "o", panel);

@@ -108,7 +108,8 @@ uint64_t encode_float(const Format &f, double value, bool saturate) {
     double floor = std::floor(scaled), rest = scaled - floor;  // exact: scaled has at most 53 bits
     auto n = static_cast<uint64_t>(floor);
     n += rest > 0.5 || (rest == 0.5 && n % 2 == 1);
-    // n has its leading bit at mantissa_bits when normal: adding it to the exponent field carries where n was rounded up
+    // n has its leading bit at mantissa_bits when normal: adding it to the exponent field carries where n was rounded
+    // up
     magnitude = n + (static_cast<uint64_t>(std::max(exponent, smallest) - smallest) << f.mantissa_bits);
   }
   if (magnitude > f.largest_finite()) {

@@ -47,8 +47,8 @@ Diagnostic output_error(int error, const std::string &where) {
 
 FileId id_of(const struct stat &info) { return {info.st_dev, info.st_ino}; }
 
-// /dev/stdout and its like are links into /proc: they stand for a descriptor, whatever it is open on. Replacing one by a
-// file would take it away from every process.
+// /dev/stdout and its like are links into /proc: they stand for a descriptor, whatever it is open on. Replacing one by
+// a file would take it away from every process.
 bool leads_to_stream(int directory, const std::string &name) {
   char target[32];
   const ssize_t n = readlinkat(directory, name.c_str(), target, sizeof target);

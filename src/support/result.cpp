@@ -11,8 +11,9 @@ void check_failed(const char *file, int line, const char *condition, const std::
 }
 
 ExitCode exit_code(const Diagnostics &problems) {
-  constexpr std::array order = {ExitCode::internal, ExitCode::io,        ExitCode::cannot_create, ExitCode::usage,
-                                ExitCode::missing,  ExitCode::bad_model, ExitCode::unsupported,   ExitCode::check_failed};
+  constexpr std::array order = {ExitCode::internal,    ExitCode::io,          ExitCode::cannot_create,
+                                ExitCode::usage,       ExitCode::missing,     ExitCode::bad_model,
+                                ExitCode::unsupported, ExitCode::check_failed};
   for (ExitCode code : order)
     if (std::any_of(problems.begin(), problems.end(), [&](const Diagnostic &d) { return d.code == code; })) return code;
   return ExitCode::ok;
@@ -44,7 +45,8 @@ std::string escape_name(const std::string &name, size_t limit) {
   for (size_t i = 0; i < name.size();) {
     size_t length = utf8_length(p + i, name.size() - i);
     std::string piece;
-    bool plain = length > 1 || (length == 1 && p[i] >= 0x20 && p[i] != 0x7f && p[i] != '\'' && p[i] != '"' && p[i] != '\\');
+    bool plain =
+        length > 1 || (length == 1 && p[i] >= 0x20 && p[i] != 0x7f && p[i] != '\'' && p[i] != '"' && p[i] != '\\');
     if (length == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0) plain = false; // C1 control characters
     if (plain) {
       piece = name.substr(i, length);

@@ -1,10 +1,10 @@
-// Probes: short timings of generated code that answer one question each. A machine whose clock and neighbours change cannot be
-// compared between two runs, so everything that belongs together is timed in one process, in interleaved rounds, beside a
-// control row: the peak of the resource that bounds it, itself generated from Loop IR. What counts is a row's fraction of the
-// control, taken round by round.
+// Probes: short timings of generated code that answer one question each. A machine whose clock and neighbours change
+// cannot be compared between two runs, so everything that belongs together is timed in one process, in interleaved
+// rounds, beside a control row: the peak of the resource that bounds it, itself generated from Loop IR. What counts is
+// a row's fraction of the control, taken round by round.
 //
-// A probe file is tests/bench/probe_<name>.cpp and defines `void cameo::bench::probes_<name>(Bench &)`; CMake finds it by its
-// name. It calls bench.probe() once per question:
+// A probe file is tests/bench/probe_<name>.cpp and defines `void cameo::bench::probes_<name>(Bench &)`; CMake finds it
+// by its name. It calls bench.probe() once per question:
 //
 //   void probes_copy(Bench &bench) {
 //     bench.probe("copy.l2", Unit::l2_bytes, [&](Probe &probe) {
@@ -136,7 +136,7 @@ Shared<uint8_t> random_bytes(size_t count, uint64_t seed);
 
 /// Empty when |got - want| <= absolute + relative * |want| everywhere (NaN equals NaN), else the worst element.
 std::string difference(std::span<const float> got, std::span<const float> want, double relative = 1e-5,
-                     double absolute = 1e-6);
+                       double absolute = 1e-6);
 std::string difference(std::span<const int32_t> got, std::span<const int32_t> want);
 
 /// The report as a table or as JSON.

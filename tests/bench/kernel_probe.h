@@ -1,5 +1,5 @@
-// Kernels in stage form as contenders of a probe: memory laid out by the bindings, code from apply(), results checked against the
-// same kernel under the plain schedule.
+// Kernels in stage form as contenders of a probe: memory laid out by the bindings, code from apply(), results checked
+// against the same kernel under the plain schedule.
 #pragma once
 
 #include "harness.h"
@@ -11,8 +11,9 @@ namespace cameo::bench {
 /// A kernel with the memory that it runs on.
 class PreparedKernel {
 public:
-  /// Compiles `kernel` for the bench's target. `values`: row-major floats or bytes of each input in kernel order, shared by all
-  /// contenders of a probe; `copies` > 1 keeps that many copies of the constants and uses them in turn (weights out of the caches).
+  /// Compiles `kernel` for the bench's target. `values`: row-major floats or bytes of each input in kernel order,
+  /// shared by all contenders of a probe; `copies` > 1 keeps that many copies of the constants and uses them in turn
+  /// (weights out of the caches).
   PreparedKernel(Bench &bench, const loop::Kernel &kernel, const std::vector<loop::Binding> &bindings,
                  const loop::Schedule &schedule, const std::vector<std::vector<double>> &values, int copies = 1);
   /// One run on the next copy of the constants. In-place buffers are not restored.

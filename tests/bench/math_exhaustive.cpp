@@ -1,10 +1,11 @@
-// cameo_math_exhaustive: the f32 functions on all 2^32 inputs, against libm in f64. Run by hand after an expansion changed;
-// tests/loop/math_bounds.h publishes what it finds.
+// cameo_math_exhaustive: the f32 functions on all 2^32 inputs, against libm in f64. Run by hand after an expansion
+// changed; tests/loop/math_bounds.h publishes what it finds.
 //
 //   cameo_math_exhaustive [--target-cpu CPU] [--every N] [--f64 COUNT] [function...]
 //
-// --every N takes one f32 in N; --f64 COUNT measures that many random f64 instead, half of them with everyday exponents.
-// Prints the largest error, where it is, and the share of inputs beyond 1 ULP. Exit code 1 when a bound is exceeded.
+// --every N takes one f32 in N; --f64 COUNT measures that many random f64 instead, half of them with everyday
+// exponents. Prints the largest error, where it is, and the share of inputs beyond 1 ULP. Exit code 1 when a bound is
+// exceeded.
 #include "../loop/math_bounds.h"
 
 #include "cameo/codegen/jit.h"

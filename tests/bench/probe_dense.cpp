@@ -1,5 +1,6 @@
-// Matrix products as the product compiles them: kernels in stage form, packed by the default schedule. f32 with bias and GELU on the
-// accumulators (hot, and with weights out of the caches), one row against weights in memory, and u8 x s8 requantised to u8.
+// Matrix products as the product compiles them: kernels in stage form, packed by the default schedule. f32 with bias
+// and GELU on the accumulators (hot, and with weights out of the caches), one row against weights in memory, and u8 x
+// s8 requantised to u8.
 #include "kernel_probe.h"
 
 #include "cameo/ops/stage_builder.h"

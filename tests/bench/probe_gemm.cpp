@@ -1,6 +1,6 @@
-// f32 matrix multiplication as the schedules will write it: a register tile of rows x (vectors x lanes) accumulators, weights in
-// packed panels, the next panel prefetched while this one is used. Rows whose stride is a multiple of 4 KiB fall into the same sets
-// of the caches, so the planner may pad them: `padded` shows what that is worth.
+// f32 matrix multiplication as the schedules will write it: a register tile of rows x (vectors x lanes) accumulators,
+// weights in packed panels, the next panel prefetched while this one is used. Rows whose stride is a multiple of 4 KiB
+// fall into the same sets of the caches, so the planner may pad them: `padded` shows what that is worth.
 #include "harness.h"
 
 #include "cameo/loop/builder.h"

@@ -1,5 +1,5 @@
-// What the bytes of a produced library look like (RELIABILITY.md, H01 to H19): read with the system's ELF definitions, not
-// with the code that wrote them.
+// What the bytes of a produced library look like (RELIABILITY.md, H01 to H19): read with the system's ELF definitions,
+// not with the code that wrote them.
 #include "artefact_models.h"
 
 #include <gtest/gtest.h>
@@ -188,8 +188,8 @@ TEST_P(ArtefactElf, ExportsExactlyTheInterfaceAndImportsTheAllowed) {
   EXPECT_EQ(exported, exported_names(model)); // H09
 }
 
-// H05: every object that went in was compiled for indirect-branch tracking and the shadow stack. H06: so each entry begins
-// with endbr64.
+// H05: every object that went in was compiled for indirect-branch tracking and the shadow stack. H06: so each entry
+// begins with endbr64.
 TEST_P(ArtefactElf, ControlFlowProtection) {
   const Elf elf(build(spec(), ArtefactKind::so));
   const Section *property = elf.find(".note.gnu.property");
@@ -309,8 +309,8 @@ TEST(ArtefactBuildId, FollowsTheContent) {
   EXPECT_NE(id(axpb_spec("axpb", "x86-64-v3")), plain);
 }
 
-// H22: weights beyond what a 32-bit displacement reaches, in the object as in the library. The bytes are not written: the
-// pieces refer to one block of zeros many times.
+// H22: weights beyond what a 32-bit displacement reaches, in the object as in the library. The bytes are not written:
+// the pieces refer to one block of zeros many times.
 TEST(ArtefactWeights, BeyondTwoGigabytes) {
   ArtefactSpec spec = axpb_spec();
   const int64_t small = spec.weights.size();

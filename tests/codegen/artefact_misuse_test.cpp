@@ -1,5 +1,5 @@
-// Misuse of a compiled library (RELIABILITY.md, R01 to R18): every wrong argument is a status with a message, and nothing is
-// read or written before it was checked.
+// Misuse of a compiled library (RELIABILITY.md, R01 to R18): every wrong argument is a status with a message, and
+// nothing is read or written before it was checked.
 #include "artefact_models.h"
 
 #include <gtest/gtest.h>

@@ -19,14 +19,15 @@ std::array<float, kCells> axpb_scale();
 std::array<float, kCells> axpb_shift();
 std::array<float, kCells> axpb_expected(const float *x);
 
-/// x: f32[2][4] -> y: f32[2][4], y = a*x + b. Two weights of 32 bytes, 64 bytes of workspace, four parallel tasks. All static.
+/// x: f32[2][4] -> y: f32[2][4], y = a*x + b. Two weights of 32 bytes, 64 bytes of workspace, four parallel tasks. All
+/// static.
 ArtefactSpec axpb_spec(const std::string &prefix = "axpb", const std::string &cpus = "x86-64-v2");
 
 /// x: f32[n][3], bias: f32[n] -> y: f32[n][3] = x + bias, half: i64[n / 2 + 1] = its index. n is 0..1000. No weights.
 ArtefactSpec rows_spec(const std::string &prefix = "rows");
 
-/// x: i64[n], divisor: i64[1] -> where: i64[?], the indices of x's elements that are not 0, each divided by divisor. A zero
-/// divisor fails with CAMEO_DIVISION_BY_ZERO.
+/// x: i64[n], divisor: i64[1] -> where: i64[?], the indices of x's elements that are not 0, each divided by divisor. A
+/// zero divisor fails with CAMEO_DIVISION_BY_ZERO.
 ArtefactSpec where_spec(const std::string &prefix = "where");
 
 /// A folder of its own, removed at the end.

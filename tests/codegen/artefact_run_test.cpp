@@ -1,4 +1,5 @@
-// Compiled libraries, run: threads, pools, contexts, workspaces, forks, and the state of the process that they must leave alone.
+// Compiled libraries, run: threads, pools, contexts, workspaces, forks, and the state of the process that they must
+// leave alone.
 #include "artefact_models.h"
 
 #include <gtest/gtest.h>

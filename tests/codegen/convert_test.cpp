@@ -1,5 +1,5 @@
-// Conversions between stored elements and f32 as compiled code, bit for bit against support/half.h on every CPU level; and
-// that no level calls a library for them.
+// Conversions between stored elements and f32 as compiled code, bit for bit against support/half.h on every CPU level;
+// and that no level calls a library for them.
 #include "../loop/convert_cases.h"
 #include "compiled.h"
 

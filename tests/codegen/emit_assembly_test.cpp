@@ -1,5 +1,5 @@
-// What the machine code looks like where it matters: hot loops as one would write them by hand. Each test names the CPU that it
-// compiles for, so that it runs on any machine.
+// What the machine code looks like where it matters: hot loops as one would write them by hand. Each test names the CPU
+// that it compiles for, so that it runs on any machine.
 #include "emit_cases.h"
 
 #include "cameo/loop/print.h"
@@ -79,7 +79,8 @@ std::string text(const Lines &lines) {
   return all;
 }
 
-/// C[rows][vectors] += A * packed panel, K = 768, unrolled by 4, the next panel prefetched; row strides of 768 and 3072.
+/// C[rows][vectors] += A * packed panel, K = 768, unrolled by 4, the next panel prefetched; row strides of 768 and
+/// 3072.
 loop::Module micro_kernel(int rows, int vectors, int lanes) {
   loop::Module module;
   Builder b(module, "tile");

@@ -1,5 +1,6 @@
-// Element-wise cases for codegen: an operation built with the Builder beside the same in plain C++. All cases of a suite become
-// one module, at several lane counts, compiled for each CPU level that this machine can run; the bits must agree.
+// Element-wise cases for codegen: an operation built with the Builder beside the same in plain C++. All cases of a
+// suite become one module, at several lane counts, compiled for each CPU level that this machine can run; the bits must
+// agree.
 #pragma once
 
 #include "cameo/codegen/jit.h"

@@ -210,7 +210,8 @@ void run_on_threads(cameo_env *env, int64_t tasks, cameo_task task, void *captur
   for (std::thread &thread : threads) thread.join();
 }
 
-// Captured: buffers, a view, a local buffer, scalars, a vector, a constant, an enclosing loop's variable, a nested region.
+// Captured: buffers, a view, a local buffer, scalars, a vector, a constant, an enclosing loop's variable, a nested
+// region.
 loop::Module parallel_module() {
   loop::Module module;
   Builder b(module, "f");
@@ -265,8 +266,8 @@ TEST(EmitControl, ParallelIsTheSameWithAnyThreads) {
   }
 }
 
-// A task calls a function with a parallel region of its own: that region runs in order on the task's thread, and its failed
-// check reaches the run.
+// A task calls a function with a parallel region of its own: that region runs in order on the task's thread, and its
+// failed check reaches the run.
 TEST(EmitControl, ParallelRegionsDoNotNestOnThreads) {
   loop::Module module;
   {

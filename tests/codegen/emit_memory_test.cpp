@@ -1,5 +1,5 @@
-// Loads, stores, partial vectors, gathers, scatters, views and addresses, on each CPU level. Partial accesses run against the
-// edge of a page that must not be touched.
+// Loads, stores, partial vectors, gathers, scatters, views and addresses, on each CPU level. Partial accesses run
+// against the edge of a page that must not be touched.
 #include "emit_cases.h"
 
 #include <numeric>

@@ -291,8 +291,8 @@ TEST(Objects, AFaultInOnePieceIsThrownHere) {
   EXPECT_THROW((void)compile_chunks(module, target, Emit::object, options), InternalError);
 }
 
-// LLVM meets an instruction that the CPU does not have: its fatal error arrives as ours, in whichever thread, and the next
-// compilation works.
+// LLVM meets an instruction that the CPU does not have: its fatal error arrives as ours, in whichever thread, and the
+// next compilation works.
 TEST(Objects, FatalErrorsOfLlvmAreInternalErrors) {
   loop::Target target = resolve_targets("x86-64-v3")->at(0);
   target.dot_u8s8 = true; // a lie

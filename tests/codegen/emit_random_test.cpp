@@ -1,5 +1,6 @@
-// Random programs, interpreted and compiled: for each CPU level the bytes agree. The interpreter shares no code with codegen.
-// What the IR leaves open (the sign and payload of a NaN, conversions out of range) is kept out of the programs.
+// Random programs, interpreted and compiled: for each CPU level the bytes agree. The interpreter shares no code with
+// codegen. What the IR leaves open (the sign and payload of a NaN, conversions out of range) is kept out of the
+// programs.
 #include "emit_cases.h"
 
 #include "cameo/loop/interp.h"

@@ -1,6 +1,6 @@
-// The mathematical functions as compiled code, on every CPU level of this machine, within the bounds of loop/math_bounds.h.
-// Levels with fma agree bit for bit, and with the interpreter: their operations are the same. Without fma, muladd rounds twice:
-// other bits, same bounds.
+// The mathematical functions as compiled code, on every CPU level of this machine, within the bounds of
+// loop/math_bounds.h. Levels with fma agree bit for bit, and with the interpreter: their operations are the same.
+// Without fma, muladd rounds twice: other bits, same bounds.
 #include "../loop/math_bounds.h"
 #include "compiled.h"
 

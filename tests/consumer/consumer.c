@@ -1,5 +1,5 @@
-/* A user's program: two compiled models, called in every way that their headers offer. C11, and through consumer.cpp C++20.
- * IN and OUT are the array types of the models' input and output after the element type: [2][4]. */
+/* A user's program: two compiled models, called in every way that their headers offer. C11, and through consumer.cpp
+ * C++20. IN and OUT are the array types of the models' input and output after the element type: [2][4]. */
 #include "one.h"
 #include "two.h"
 

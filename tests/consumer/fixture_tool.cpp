@@ -2,8 +2,8 @@
 //
 //   cameo_fixture compile MODEL -o OUT --name ID [--depfile FILE] [...]
 //
-// writes the artefact that OUT's suffix asks for, and its header, of the hand-built model y = a*x + b (artefact_models.h),
-// whatever MODEL says.
+// writes the artefact that OUT's suffix asks for, and its header, of the hand-built model y = a*x + b
+// (artefact_models.h), whatever MODEL says.
 //
 //   cameo_fixture hostile-header OUT
 //

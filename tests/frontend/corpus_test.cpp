@@ -1,6 +1,6 @@
-// Every model at hand is imported: our own under models/, and those of the shared folder (the ONNX backend suite, real models) where
-// it is there. Each imports into a graph that the verifier accepts and whose output types agree with the expected outputs on disk, or
-// says precisely what is not supported.
+// Every model at hand is imported: our own under models/, and those of the shared folder (the ONNX backend suite, real
+// models) where it is there. Each imports into a graph that the verifier accepts and whose output types agree with the
+// expected outputs on disk, or says precisely what is not supported.
 #include "cameo/frontend/frontend.h"
 #include "cameo/frontend/tensor_pb.h"
 #include "cameo/ir/verify.h"

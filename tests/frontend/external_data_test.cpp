@@ -161,7 +161,8 @@ TEST(ExternalData, AnotherDeviceIsRefused) {
   if (::stat(here.path().c_str(), &a) != 0 || ::stat(shared, &b) != 0 || a.st_dev == b.st_dev)
     GTEST_SKIP() << "one device only";
   if (::access("/proc/self/mountinfo", R_OK) != 0) GTEST_SKIP() << "no mounts to look at";
-  // A mount inside the folder cannot be made without privileges; a root on another device is the same rule from the other side.
+  // A mount inside the folder cannot be made without privileges; a root on another device is the same rule from the
+  // other side.
   std::string pattern = std::string(shared) + "/cameo_test_XXXXXX";
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
   std::ofstream(pattern + "/w.bin", std::ios::binary) << twelve_bytes();

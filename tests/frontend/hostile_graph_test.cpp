@@ -1,4 +1,5 @@
-// RELIABILITY rows B10 to B41 and B53 to B60: graphs, names, types, tensors, functions and opsets that are wrong. One row, one case.
+// RELIABILITY rows B10 to B41 and B53 to B60: graphs, names, types, tensors, functions and opsets that are wrong. One
+// row, one case.
 #include "model_builder.h"
 
 #include <functional>

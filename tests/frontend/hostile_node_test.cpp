@@ -1,4 +1,5 @@
-// RELIABILITY rows B61 to B64: attributes that divide by nothing, numbers that are none, results that explode, graphs that are long.
+// RELIABILITY rows B61 to B64: attributes that divide by nothing, numbers that are none, results that explode, graphs
+// that are long.
 #include "model_builder.h"
 
 #include <cmath>
@@ -293,9 +294,8 @@ TEST(HostileNode, B63_NestedLoopsHaveABudgetThatFollowsTheModel) {
       onnx::GraphProto outer;
       outer.set_name("b" + l);
       for (const char *name : {"i", "c", "v"}) *outer.add_input() = untyped(name + l);
-      *outer.add_node() = level == 0
-                              ? with(node("Concat", {"v0", "v0"}, {"w0"}), {attribute("axis", int64_t{0})})
-                              : with(node("Loop", {"m", "", "v" + l}, {"w" + l}), {attribute("body", body)});
+      *outer.add_node() = level == 0 ? with(node("Concat", {"v0", "v0"}, {"w0"}), {attribute("axis", int64_t{0})})
+                                     : with(node("Loop", {"m", "", "v" + l}, {"w" + l}), {attribute("body", body)});
       *outer.add_node() = node("Identity", {"c" + l}, {"d" + l});
       *outer.add_output() = untyped("d" + l);
       *outer.add_output() = untyped("w" + l);
@@ -323,7 +323,8 @@ TEST(HostileNode, B63_NestedBranchesThatDifferInRankAreImportedOnce) {
     onnx::GraphProto other, outer;
     *other.add_node() = node("Identity", {"x"}, {"o" + l});
     *other.add_output() = untyped("o" + l);
-    *outer.add_node() = with(node("If", {"c"}, {"v" + l}), {attribute("then_branch", inner), attribute("else_branch", other)});
+    *outer.add_node() =
+        with(node("If", {"c"}, {"v" + l}), {attribute("then_branch", inner), attribute("else_branch", other)});
     *outer.add_output() = untyped("v" + l);
     inner = outer;
   }

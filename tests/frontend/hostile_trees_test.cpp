@@ -1,4 +1,5 @@
-// Attributes of ai.onnx.ml are as untrusted as any: ids that do not exist, cycles, children and features out of range, counts that disagree.
+// Attributes of ai.onnx.ml are as untrusted as any: ids that do not exist, cycles, children and features out of range,
+// counts that disagree.
 #include "model_builder.h"
 
 #include <functional>

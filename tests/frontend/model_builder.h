@@ -1,4 +1,5 @@
-// Models for tests: a few short functions around the ONNX classes, temporary files, and what every refusal must look like.
+// Models for tests: a few short functions around the ONNX classes, temporary files, and what every refusal must look
+// like.
 #pragma once
 
 #include "cameo/frontend/frontend.h"
@@ -156,7 +157,8 @@ inline Result<Model> load(const onnx::ModelProto &model, const LoadOptions &opti
   return load(model.SerializeAsString(), options);
 }
 
-/// What holds for every refusal: the exit code, a message that contains `part`, each problem one printable line of bounded length.
+/// What holds for every refusal: the exit code, a message that contains `part`, each problem one printable line of
+/// bounded length.
 inline void expect_refused(const Result<Model> &result, ExitCode code, const std::string &part,
                            const std::string &what) {
   ASSERT_FALSE(result.ok()) << what << " was accepted";

@@ -1,5 +1,5 @@
-// Extents that decide what a node means but are symbols: the run checks them where the operator or the model says what they must
-// be, they are unsupported where nothing says it, and bad where they contradict.
+// Extents that decide what a node means but are symbols: the run checks them where the operator or the model says what
+// they must be, they are unsupported where nothing says it, and bad where they contradict.
 #include "model_builder.h"
 
 namespace cameo::frontend::test {

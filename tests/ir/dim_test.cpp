@@ -134,7 +134,8 @@ TEST(Dim, BoundsFollowFromSymbols) {
   EXPECT_EQ(dim("n * 4611686018427387904").bounds(lookup), (Interval{4611686018427387904, {}}));
 }
 
-// Random expressions against plain integer arithmetic: canonicalisation keeps values, printing reads back, bounds contain.
+// Random expressions against plain integer arithmetic: canonicalisation keeps values, printing reads back, bounds
+// contain.
 TEST(Dim, RandomExpressionsKeepTheirValue) {
   std::mt19937 random(7);
   auto pick = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };

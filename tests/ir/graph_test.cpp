@@ -352,7 +352,8 @@ TEST(Print, ExternalDataReadsBack) {
 }
 
 TEST(Graph, LargeGraphsStayLinear) {
-  // One value with 50,000 users, replaced; a chain of 50,000 nodes, verified, printed, parsed. Quadratic work would not end.
+  // One value with 50,000 users, replaced; a chain of 50,000 nodes, verified, printed, parsed. Quadratic work would not
+  // end.
   Graph graph("g");
   Region *body = graph.main().body;
   Type type = Type::tensor(DType::f32, {4});

@@ -1,6 +1,6 @@
-// An oracle for kernels in stage form: evaluates every stage at every point by the definition in cameo/loop/kernel.h, one scalar at a
-// time, knowing nothing of schedules, layouts or loops. Floats are computed in double where the kernel says f32, so that results
-// differ from compiled code by rounding only.
+// An oracle for kernels in stage form: evaluates every stage at every point by the definition in cameo/loop/kernel.h,
+// one scalar at a time, knowing nothing of schedules, layouts or loops. Floats are computed in double where the kernel
+// says f32, so that results differ from compiled code by rounding only.
 #pragma once
 
 #include "cameo/loop/kernel.h"

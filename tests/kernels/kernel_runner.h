@@ -157,7 +157,9 @@ inline void expect_right(KernelRun run, const std::string &cpu = "native") {
   for (Binding &b : run.bindings) // from here on strides are numbers
     for (LayoutTerm &t : b.terms)
       if (t.stride_symbol >= 0) t.stride *= run.symbols[t.stride_symbol];
-  if (run.scratch_bytes > 0) { EXPECT_EQ(applied.scratch_bytes, run.scratch_bytes); }
+  if (run.scratch_bytes > 0) {
+    EXPECT_EQ(applied.scratch_bytes, run.scratch_bytes);
+  }
 
   for (bool reverse : {false, true}) {
     std::vector<std::vector<std::byte>> memory(k.buffers.size());

@@ -1,4 +1,5 @@
-// Small floats and packed integers: loaded, converted, multiplied in f32 and stored, against support's scalar conversions.
+// Small floats and packed integers: loaded, converted, multiplied in f32 and stored, against support's scalar
+// conversions.
 #include "kernel_runner.h"
 
 #include "cameo/ops/stage_builder.h"

@@ -25,7 +25,9 @@ Kernel attention() {
   for (const graph::Shape &shape : {graph::Shape{1, 2, 33, 32}, {1, 2, 70, 32}, {1, 2, 70, 32}, {33, 70}})
     operands.push_back(graph.add_argument(body, graph::Type::tensor(DType::f32, shape)));
   graph::Builder builder = graph::Builder::at_end(graph, body);
-  return ops::lower(*builder.node(graph::Op::attention, operands, {{"scale", 0.5}, {"causal", true}}, {operands[0]->type()}))->kernel;
+  return ops::lower(
+             *builder.node(graph::Op::attention, operands, {{"scale", 0.5}, {"causal", true}}, {operands[0]->type()}))
+      ->kernel;
 }
 
 std::vector<Sample> samples() {

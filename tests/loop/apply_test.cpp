@@ -26,7 +26,8 @@ Kernel dense(int64_t m, int64_t n, int64_t k) {
   out.name = "y";
   out.axes = {{"m", m}, {"n", n}};
   out.types = {Scalar::f32};
-  out.next = {kernel.op(Opcode::max, {kernel.read_stage(sum, {axis_index(0), axis_index(1)}), kernel.constant(Scalar::f32, 0)})};
+  out.next = {kernel.op(Opcode::max,
+                        {kernel.read_stage(sum, {axis_index(0), axis_index(1)}), kernel.constant(Scalar::f32, 0)})};
   StageStore store;
   store.buffer = y;
   store.indices = {axis_index(0), axis_index(1)};

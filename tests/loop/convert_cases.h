@@ -1,5 +1,6 @@
-// Functions that convert between stored elements and f32, and inputs that reach every code and every rounding boundary. Used on
-// the interpreter (convert_test.cpp) and on compiled code (codegen/convert_test.cpp); the oracle is support/half.h.
+// Functions that convert between stored elements and f32, and inputs that reach every code and every rounding boundary.
+// Used on the interpreter (convert_test.cpp) and on compiled code (codegen/convert_test.cpp); the oracle is
+// support/half.h.
 #pragma once
 
 #include "elementwise.h"
@@ -86,7 +87,8 @@ inline std::vector<std::byte> stored_inputs(DType dtype, int64_t &count) {
   return bytes;
 }
 
-/// f32 values: every representable value of the type and every midpoint with their neighbours, and numbers of all exponents.
+/// f32 values: every representable value of the type and every midpoint with their neighbours, and numbers of all
+/// exponents.
 inline std::vector<float> f32_inputs(DType dtype) {
   std::vector<float> inputs = math_inputs<float>(16);
   auto around = [&](double x) {

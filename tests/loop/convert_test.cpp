@@ -1,5 +1,5 @@
-// Conversions between stored elements and f32 on the interpreter, bit for bit against support/half.h: as they are built (f16 and
-// bf16 by the interpreter's own conversions) and as they are after legalize() for a target without any.
+// Conversions between stored elements and f32 on the interpreter, bit for bit against support/half.h: as they are built
+// (f16 and bf16 by the interpreter's own conversions) and as they are after legalize() for a target without any.
 #include "convert_cases.h"
 
 #include "cameo/loop/legalize.h"

@@ -1,5 +1,5 @@
-// Every element-wise operation, cast, reduction and selection of the interpreter on values that hurt, as scalars and as vectors,
-// against a plain restatement of opcodes.def.
+// Every element-wise operation, cast, reduction and selection of the interpreter on values that hurt, as scalars and as
+// vectors, against a plain restatement of opcodes.def.
 #include "cameo/loop/builder.h"
 #include "cameo/loop/interp.h"
 #include "cameo/loop/verify.h"
@@ -71,7 +71,8 @@ template <class T> std::vector<T> hard_values() {
   }
 }
 
-// Runs `y[i] = build(x0[i], x1[i], ...)` over all elements with vectors of `lanes` lanes. In and out have their slot types.
+// Runs `y[i] = build(x0[i], x1[i], ...)` over all elements with vectors of `lanes` lanes. In and out have their slot
+// types.
 template <class Out, class In>
 std::vector<Out> map(const std::vector<std::vector<In>> &inputs, Scalar from, Scalar to, int32_t lanes,
                      const std::function<Value(Builder &, std::vector<Value>)> &build) {
@@ -332,7 +333,8 @@ TEST(InterpLanes, FloatCasts) {
   check_cast<double, float>(Opcode::fptrunc, [](double a) { return a; });
 }
 
-// Every f16 and bf16 widens exactly; every neighbourhood of a rounding boundary narrows as the generic converter says, once.
+// Every f16 and bf16 widens exactly; every neighbourhood of a rounding boundary narrows as the generic converter says,
+// once.
 TEST(InterpLanes, HalvesAreExact) {
   for (auto [scalar, dtype] : {std::pair(Scalar::f16, DType::f16), std::pair(Scalar::bf16, DType::bf16)}) {
     std::vector<std::vector<uint16_t>> all(1);

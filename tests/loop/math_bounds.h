@@ -1,10 +1,10 @@
-// How exact the expansions of mathematical functions are: the one table of their bounds, what they are measured against, and the
-// inputs that tests measure on. Used by math_test.cpp (interpreter), codegen/math_test.cpp (compiled) and
-// bench/math_exhaustive.cpp (every f32).
+// How exact the expansions of mathematical functions are: the one table of their bounds, what they are measured
+// against, and the inputs that tests measure on. Used by math_test.cpp (interpreter), codegen/math_test.cpp (compiled)
+// and bench/math_exhaustive.cpp (every f32).
 //
-// The error is |got - exact| in units of the last place of a result of exact's magnitude (denormals: of the smallest number).
-// NaN has to be NaN, an overflow infinite, zeros of the right sign. The references are the host's libm, in f64 for f32 and
-// in 80-bit long double for f64: libm is used by tests only.
+// The error is |got - exact| in units of the last place of a result of exact's magnitude (denormals: of the smallest
+// number). NaN has to be NaN, an overflow infinite, zeros of the right sign. The references are the host's libm, in f64
+// for f32 and in 80-bit long double for f64: libm is used by tests only.
 #pragma once
 
 #include "cameo/loop/builder.h"
@@ -29,10 +29,11 @@ template <class T> T reference_sigmoid(T x) {
   return (x < 0 ? z : 1) / (1 + z);
 }
 
-// f32: the maximum over all 2^32 inputs, with and without fma, rounded up to a quarter (math_exhaustive; tan: over every 101st
-// input). f64: likewise over some 10^6 random inputs. About 1: the polynomial, and its last addition. Up to 1.75: one more
-// rounding in sight (e^a and 1/e^a, a sum of two parts). 2 and more: a quotient of rounded numbers (tanh, sigmoid, tan), an
-// argument that was rounded (atanh, acosh), or a result that just entered a smaller binade (asin and atan past their joints).
+// f32: the maximum over all 2^32 inputs, with and without fma, rounded up to a quarter (math_exhaustive; tan: over
+// every 101st input). f64: likewise over some 10^6 random inputs. About 1: the polynomial, and its last addition. Up
+// to 1.75: one more rounding in sight (e^a and 1/e^a, a sum of two parts). 2 and more: a quotient of rounded numbers
+// (tanh, sigmoid, tan), an argument that was rounded (atanh, acosh), or a result that just entered a smaller binade
+// (asin and atan past their joints).
 inline const MathBound kMathBounds[] = {
     {Opcode::exp, 1.25, 1.25, std::exp, std::exp},
     {Opcode::expm1, 1.75, 2.25, std::expm1, std::expm1},
@@ -91,8 +92,9 @@ private:
   uint64_t state_;
 };
 
-/// Inputs of every sign and exponent (`per_exponent` mantissas each: the ends and random ones), and the neighbours of points
-/// where some function changes its method, overflows, vanishes or has a zero. NaN, infinities and zeros are among them.
+/// Inputs of every sign and exponent (`per_exponent` mantissas each: the ends and random ones), and the neighbours of
+/// points where some function changes its method, overflows, vanishes or has a zero. NaN, infinities and zeros are
+/// among them.
 template <class T> std::vector<T> math_inputs(int per_exponent) {
   using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
   constexpr int kMantissa = std::numeric_limits<T>::digits - 1;

@@ -1,5 +1,5 @@
-// The mathematical functions on the interpreter, within the bounds of math_bounds.h, legalized for targets with and without fma.
-// Compiled code is measured on more inputs (codegen/math_test.cpp), all f32 by bench/math_exhaustive.cpp.
+// The mathematical functions on the interpreter, within the bounds of math_bounds.h, legalized for targets with and
+// without fma. Compiled code is measured on more inputs (codegen/math_test.cpp), all f32 by bench/math_exhaustive.cpp.
 #include "math_bounds.h"
 
 #include "elementwise.h"

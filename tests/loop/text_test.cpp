@@ -1,6 +1,7 @@
 // Runs every tests/loop/*.loops file. A file is a list of cases separated by lines that start with `// ----`.
 //
-// A case without `// error:` comments must parse, verify, and print exactly as written (comments and blank lines aside); after a
+// A case without `// error:` comments must parse, verify, and print exactly as written (comments and blank lines
+// aside); after a
 // `// sugar` comment it may print differently, but what it prints must read back as the same module. Otherwise each
 // `// error: text` stands beside the offending line, and the problems that the parser or the verifier finds are exactly
 // those, in that order, each containing its text.

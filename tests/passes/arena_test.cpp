@@ -110,12 +110,20 @@ TEST(Arena, WindowsOfChannelsAreViews) {
 // What is cut at a limit beyond all memory has memory in common with what is not: two tensors live at once, not three.
 TEST(Arena, FarLimitsMakeNoClassOfTheirOwn) {
   const std::string cut = "f32[min(1000000000, n), 2048]", times = "%w {equation = \"mk,kn->mn\"} : ";
-  const Planned p = plan_of(net("f32[n, 2048], %w: f32[2048, 2048]",
-                                "    %a = contract %x, " + times + "f32[n, 2048]\n"
-                                "    %s = slice %a {axes = [0], starts = [0], steps = [1]} : " + cut + "\n"
-                                "    %b = contract %s, " + times + cut + "\n"
-                                "    %c = contract %b, " + times + cut + "\n"
-                                "    %y = contract %c, " + times + cut + "\n"));
+  const Planned p = plan_of(
+      net("f32[n, 2048], %w: f32[2048, 2048]", "    %a = contract %x, " + times +
+                                                   "f32[n, 2048]\n"
+                                                   "    %s = slice %a {axes = [0], starts = [0], steps = [1]} : " +
+                                                   cut +
+                                                   "\n"
+                                                   "    %b = contract %s, " +
+                                                   times + cut +
+                                                   "\n"
+                                                   "    %c = contract %b, " +
+                                                   times + cut +
+                                                   "\n"
+                                                   "    %y = contract %c, " +
+                                                   times + cut + "\n"));
   const auto arena = p.plan.arena_bytes.evaluate([](const std::string &) { return int64_t{100}; });
   ASSERT_TRUE(arena);
   EXPECT_GE(*arena, 2 * 100 * 2048 * 4);

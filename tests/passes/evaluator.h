@@ -1,5 +1,6 @@
-// A direct evaluator of Graph IR over doubles, for tests of passes: what a graph means, op by op, with no regard to speed. It covers
-// the ops that random_graph.h makes. Integers and small binary fractions stay exact, so results compare by equality.
+// A direct evaluator of Graph IR over doubles, for tests of passes: what a graph means, op by op, with no regard to
+// speed. It covers the ops that random_graph.h makes. Integers and small binary fractions stay exact, so results
+// compare by equality.
 #pragma once
 
 #include "cameo/ir/graph.h"
@@ -19,8 +20,8 @@ struct TestValue {
   friend bool operator==(const TestValue &, const TestValue &) = default;
 };
 
-/// Runs the main function; `symbols` gives the named symbols. Throws std::runtime_error for an op it does not know, for a value whose
-/// shape is not what its type says, and for a failed check.
+/// Runs the main function; `symbols` gives the named symbols. Throws std::runtime_error for an op it does not know, for
+/// a value whose shape is not what its type says, and for a failed check.
 std::vector<TestValue> evaluate(const graph::Graph &graph, const std::vector<TestValue> &inputs,
                                 const std::map<std::string, int64_t> &symbols);
 

@@ -1,5 +1,5 @@
-// Plans print and parse, and the verifier finds what is wrong with them. Plans of random graphs, for several targets and options, are
-// sound and survive their text.
+// Plans print and parse, and the verifier finds what is wrong with them. Plans of random graphs, for several targets
+// and options, are sound and survive their text.
 #include "random_graph.h"
 
 #include "cameo/ir/print.h"
@@ -42,8 +42,10 @@ std::string two_layers() {
 graph @net stage canonical {
   symbol n in [1, 64]
   main(%x: f32[n, 3, 8, 8]) {
-    %w = constant f32[4, 3, 3, 3] )" + elements(108) + R"(
-    %v = constant f32[4, 4, 3, 3] )" + elements(144) + R"(
+    %w = constant f32[4, 3, 3, 3] )" +
+         elements(108) + R"(
+    %v = constant f32[4, 4, 3, 3] )" +
+         elements(144) + R"(
     %a = conv %x, %w {dilations = [1, 1], group = 1, pads = [1, 1, 1, 1], strides = [1, 1]} : f32[n, 4, 8, 8]
     %b = relu %a : f32[n, 4, 8, 8]
     %c = conv %b, %v {dilations = [1, 1], group = 1, pads = [1, 1, 1, 1], strides = [2, 2]} : f32[n, 4, 4, 4]
@@ -160,7 +162,8 @@ TEST_F(TwoLayers, BrokenRulesOfMeaning) {
 }
 
 TEST(Plans, OfRandomGraphsAreSoundAndSurviveTheirText) {
-  const loop::Target targets[] = {target("x86-64-v2", 128, 16), target("x86-64-v3", 256, 16), target("x86-64-v4", 512, 32)};
+  const loop::Target targets[] = {target("x86-64-v2", 128, 16), target("x86-64-v3", 256, 16),
+                                  target("x86-64-v4", 512, 32)};
   int planned = 0;
   for (uint32_t seed = 1; seed <= 150; ++seed) {
     graph::Graph graph = test::random_graph(seed, 2 + static_cast<int>(seed % 40));
@@ -176,7 +179,8 @@ TEST(Plans, OfRandomGraphsAreSoundAndSurviveTheirText) {
       continue;
     }
     ++planned;
-    ASSERT_EQ(joined(verify(*plan, graph)), "") << "seed " << seed << "\n" << graph::print(graph) << print(*plan, graph);
+    ASSERT_EQ(joined(verify(*plan, graph)), "") << "seed " << seed << "\n"
+                                                << graph::print(graph) << print(*plan, graph);
     auto parsed = parse_plan(print(*plan, graph), graph, "plan");
     ASSERT_TRUE(parsed.ok()) << "seed " << seed << ": " << to_string(parsed.errors()[0]) << "\n" << print(*plan, graph);
     ASSERT_EQ(*parsed, *plan) << "seed " << seed << "\n" << print(*plan, graph);

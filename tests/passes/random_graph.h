@@ -1,5 +1,5 @@
-// Random graphs that are valid by construction and rich in what passes look for: compositions of movement, functions applied twice,
-// neutral constants, equal nodes, dead values, branches on constants, loops, run-time extents.
+// Random graphs that are valid by construction and rich in what passes look for: compositions of movement, functions
+// applied twice, neutral constants, equal nodes, dead values, branches on constants, loops, run-time extents.
 #pragma once
 
 #include "cameo/ir/graph.h"

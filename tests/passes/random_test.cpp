@@ -1,5 +1,5 @@
-// Passes on random graphs: every pass alone, the pipeline, and random orders keep what the graph computes, bit for bit, and leave it
-// well formed; printing and parsing between them changes nothing.
+// Passes on random graphs: every pass alone, the pipeline, and random orders keep what the graph computes, bit for bit,
+// and leave it well formed; printing and parsing between them changes nothing.
 #include "evaluator.h"
 #include "random_graph.h"
 
@@ -66,7 +66,8 @@ TEST(RandomGraphs, PassesKeepTheMeaning) {
       try {
         transform(changed);
         for (graph::Node *node : changed.main().body->nodes())
-          ASSERT_EQ(ops::check_types(changed, *node).value_or(""), "") << "seed " << seed << ": " << list << ": " << node->str();
+          ASSERT_EQ(ops::check_types(changed, *node).value_or(""), "")
+              << "seed " << seed << ": " << list << ": " << node->str();
         ASSERT_TRUE(equal(run(changed, seed), expected)) << "seed " << seed << ": " << list << "\n"
                                                          << graph::print(graph) << "\n"
                                                          << graph::print(changed);

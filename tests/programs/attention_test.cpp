@@ -1,4 +1,5 @@
-// Attention against its definition: sizes that blocks and tiles do not divide, shared key heads, masks, a past, symbolic extents.
+// Attention against its definition: sizes that blocks and tiles do not divide, shared key heads, masks, a past,
+// symbolic extents.
 #include "program_runner.h"
 
 namespace cameo::passes {

@@ -122,7 +122,8 @@ TEST(Control, AConditionEndsALoop) {
 }
 
 TEST(Control, LoopsNestAndKeepWhatIsOutsideAlive) {
-  // y = x; 3 times: (z = 0; 2 times: z += y * k); y = z + x. Every value that the inner loop reads is used behind it as well.
+  // y = x; 3 times: (z = 0; 2 times: z += y * k); y = z + x. Every value that the inner loop reads is used behind it as
+  // well.
   const std::string text = R"(graph @g stage canonical {
   main(%x: f32[4], %k: f32[4]) {
     %three = constant i64[] [3]
@@ -214,8 +215,7 @@ TEST(Control, RangeSliceAndBroadcastOfTheRun) {
   check_all(text, {{5}, {5}, {1}, {0}, {3}}, {{}, {}}, {{0}, {0}});
   check_all(text, {{3}, {-4}, {-2}, {1}, {3}}, {{3, 1, -1, -3}, {2, 0}}, {{4}, {2}});
   EXPECT_EQ(run_graph(parse_graph(text), {{2}, {11}, {0}, {0}, {1}}).status, CAMEO_SHAPE_MISMATCH);
-  EXPECT_EQ(run_graph(parse_graph(text), {{2}, {11}, {1}, {0}, {1}}, {}, {}, 1 << 16, 16).status,
-            CAMEO_OUT_OF_MEMORY);
+  EXPECT_EQ(run_graph(parse_graph(text), {{2}, {11}, {1}, {0}, {1}}, {}, {}, 1 << 16, 16).status, CAMEO_OUT_OF_MEMORY);
   EXPECT_NE(run_graph(parse_graph(text), {{0}, {1e18}, {1}, {0}, {1}}).status, 0);
 }
 

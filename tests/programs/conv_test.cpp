@@ -88,14 +88,14 @@ struct Conv {
         g.create(graph::InsertPoint::end(body), graph::Op::relayout, {y}, {}, {result.with_layout({})})->result();
     g.set_results(g.main(), {out}, {"y"});
     for (const Winograd winograd : {Winograd::off, Winograd::f2, Winograd::automatic})
-    for (bool halos : {true, false}) {
-      ProgramOptions options;
-      options.plan.halos = halos;
-      options.plan.winograd = winograd;
-      const RunResult r = run_graph(g, {x}, options);
-      ASSERT_EQ(r.outputs.size(), 1u);
-      expect_near(r.outputs[0], want, winograd == Winograd::off ? 1e-6 : tolerance, halos ? "halos" : "no halos");
-    }
+      for (bool halos : {true, false}) {
+        ProgramOptions options;
+        options.plan.halos = halos;
+        options.plan.winograd = winograd;
+        const RunResult r = run_graph(g, {x}, options);
+        ASSERT_EQ(r.outputs.size(), 1u);
+        expect_near(r.outputs[0], want, winograd == Winograd::off ? 1e-6 : tolerance, halos ? "halos" : "no halos");
+      }
   }
 };
 
@@ -210,7 +210,8 @@ void check_transposed(int64_t stride, int64_t taps, int64_t pad, int64_t extra, 
   filters[1] = constant({c, each, taps, taps}, f);
   graph::Value *bias = constant({m}, b);
   auto relayout = [&](graph::Value *v, const graph::Layout &layout) {
-    return g.create(graph::InsertPoint::end(body), graph::Op::relayout, {v}, {}, {v->type().with_layout(layout)})->result();
+    return g.create(graph::InsertPoint::end(body), graph::Op::relayout, {v}, {}, {v->type().with_layout(layout)})
+        ->result();
   };
   graph::Value *inside = relayout(gx, nhwc);
   std::vector<graph::Value *> out;
@@ -223,7 +224,8 @@ void check_transposed(int64_t stride, int64_t taps, int64_t pad, int64_t extra, 
                                 {"strides", std::vector<int64_t>{stride, stride}}},
                                {result})
                           ->result();
-    y = g.create(graph::InsertPoint::end(body), graph::Op::elementwise, {y}, {{"fn", graph::Fn::relu}}, {result})->result();
+    y = g.create(graph::InsertPoint::end(body), graph::Op::elementwise, {y}, {{"fn", graph::Fn::relu}}, {result})
+            ->result();
     out.push_back(relayout(y, {}));
   }
   g.set_results(g.main(), out, {"y", "z"});

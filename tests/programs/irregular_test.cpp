@@ -1,4 +1,5 @@
-// Programs of ops whose reads depend on data or on order: search, running sums, attention's rules, sampling, transforms.
+// Programs of ops whose reads depend on data or on order: search, running sums, attention's rules, sampling,
+// transforms.
 #include "program_runner.h"
 
 namespace cameo::passes {

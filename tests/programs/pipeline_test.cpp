@@ -1,4 +1,5 @@
-// A small network through the whole pipeline, with each pass and each decision of the planner undone: the results agree.
+// A small network through the whole pipeline, with each pass and each decision of the planner undone: the results
+// agree.
 #include "program_runner.h"
 
 #include "cameo/ir/builder.h"

@@ -105,8 +105,8 @@ struct RunResult {
   Program program;
 };
 
-/// Builds the program of `graph` for this machine and runs it. `symbols`: values in the order of Program::symbols. `room`: bytes
-/// for each output whose extents only the run knows; `memory`: the most that the run may ask for at once.
+/// Builds the program of `graph` for this machine and runs it. `symbols`: values in the order of Program::symbols.
+/// `room`: bytes for each output whose extents only the run knows; `memory`: the most that the run may ask for at once.
 inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> &inputs,
                            const ProgramOptions &options = {}, const std::vector<int64_t> &symbols = {},
                            int64_t room = 1 << 16, int64_t memory_limit = int64_t{1} << 40, int32_t threads = 1) {
@@ -120,10 +120,9 @@ inline RunResult run_graph(const graph::Graph &graph, const std::vector<Values> 
   }
   result.program = std::move(*program);
   const Program &p = result.program;
-  Result<codegen::Jit> jit =
-      codegen::Jit::create(p.variants[0].code, p.variants[0].target, {},
-                           {{"cameo_grow", reinterpret_cast<void *>(&GrownMemory::grow)},
-                            {"cameo_release", reinterpret_cast<void *>(&GrownMemory::release)}});
+  Result<codegen::Jit> jit = codegen::Jit::create(p.variants[0].code, p.variants[0].target, {},
+                                                  {{"cameo_grow", reinterpret_cast<void *>(&GrownMemory::grow)},
+                                                   {"cameo_release", reinterpret_cast<void *>(&GrownMemory::release)}});
   if (!jit.ok()) {
     ADD_FAILURE() << to_string(jit.errors()[0]);
     return result;

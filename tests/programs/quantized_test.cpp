@@ -1,5 +1,5 @@
-// Quantised models: integer sums, requantisation and tables against the reals that they stand for. Scales are powers of two and numbers
-// are small, so that f32 is exact and both ways agree bit for bit.
+// Quantised models: integer sums, requantisation and tables against the reals that they stand for. Scales are powers of
+// two and numbers are small, so that f32 is exact and both ways agree bit for bit.
 #include "program_runner.h"
 
 namespace cameo::passes {
@@ -54,21 +54,42 @@ struct Layer {
     }
     std::string bias_scales;
     for (int64_t i = 0; i < m; ++i) bias_scales += (i ? ", " : "") + std::string(i % 2 ? "0.00390625" : "0.001953125");
-    const std::string text =
-        "graph @g stage canonical {\n  main(%x: " + std::string(x) + xs + ") {\n"
-        "    %s = constant f32[] [0.5]\n    %z = constant " + x + "[] [" + n(x_zero) + "]\n"
-        "    %f = constant " + weights + ws + " " + list(filter) + "\n"
-        "    %t = constant f32[" + n(m) + "] [" + scales + "]\n    %u = constant f32[" + n(m) + "] [" + bias_scales + "]\n"
-        "    %o = constant " + weights + "[" + n(m) + "] " + list(Values(size_t(m), double(w_zero))) + "\n"
-        "    %i = constant i32[" + n(m) + "] [" + bias + "]\n"
-        "    %p = constant f32[] [0.25]\n    %r = constant u8[] [100]\n"
-        "    %a = dequantize %x, %s, %z : f32" + xs + "\n    %b = dequantize %f, %t, %o {axis = 0} : f32" + ws + "\n"
-        "    %d = dequantize %i, %u {axis = 0} : f32[" + n(m) + "]\n"
-        "    %c = conv %a, %b, %d {dilations = [1, 1], group = " + n(group) + ", pads = " + four(pad, pad, pad, pad) +
-        ", strides = [" + n(stride) + ", " + n(stride) + "]} : f32" + ys + "\n"
-        "    %q = quantize %c, %p, %r {saturate = true} : u8" + ys + "\n"
-        "    %e = dequantize %q, %p, %r : f32" + ys + "\n    %g = abs %e : f32" + ys + "\n"
-        "    %y = quantize %g, %p, %r {saturate = true} : u8" + ys + "\n    yield %y as \"y\"\n  }\n}\n";
+    const std::string text = "graph @g stage canonical {\n  main(%x: " + std::string(x) + xs +
+                             ") {\n"
+                             "    %s = constant f32[] [0.5]\n    %z = constant " +
+                             x + "[] [" + n(x_zero) +
+                             "]\n"
+                             "    %f = constant " +
+                             weights + ws + " " + list(filter) +
+                             "\n"
+                             "    %t = constant f32[" +
+                             n(m) + "] [" + scales + "]\n    %u = constant f32[" + n(m) + "] [" + bias_scales +
+                             "]\n"
+                             "    %o = constant " +
+                             weights + "[" + n(m) + "] " + list(Values(size_t(m), double(w_zero))) +
+                             "\n"
+                             "    %i = constant i32[" +
+                             n(m) + "] [" + bias +
+                             "]\n"
+                             "    %p = constant f32[] [0.25]\n    %r = constant u8[] [100]\n"
+                             "    %a = dequantize %x, %s, %z : f32" +
+                             xs + "\n    %b = dequantize %f, %t, %o {axis = 0} : f32" + ws +
+                             "\n"
+                             "    %d = dequantize %i, %u {axis = 0} : f32[" +
+                             n(m) +
+                             "]\n"
+                             "    %c = conv %a, %b, %d {dilations = [1, 1], group = " +
+                             n(group) + ", pads = " + four(pad, pad, pad, pad) + ", strides = [" + n(stride) + ", " +
+                             n(stride) + "]} : f32" + ys +
+                             "\n"
+                             "    %q = quantize %c, %p, %r {saturate = true} : u8" +
+                             ys +
+                             "\n"
+                             "    %e = dequantize %q, %p, %r : f32" +
+                             ys + "\n    %g = abs %e : f32" + ys +
+                             "\n"
+                             "    %y = quantize %g, %p, %r {saturate = true} : u8" +
+                             ys + "\n    yield %y as \"y\"\n  }\n}\n";
     both_agree(text, {bytes(c * h * w, 3, std::string(x) == "i8" ? -128 : 0)});
   }
 };
@@ -96,12 +117,19 @@ TEST(Quantized, SignedActivationsAndUnsignedWeights) {
 TEST(Quantized, MatricesOfEveryRemainder) {
   for (int64_t k : {3, 4, 17, 130}) {
     const std::string n = std::to_string(k);
-    const std::string text = "graph @g stage canonical {\n  main(%x: i8[5, " + n + "]) {\n"
+    const std::string text = "graph @g stage canonical {\n  main(%x: i8[5, " + n +
+                             "]) {\n"
                              "    %s = constant f32[] [0.5]\n    %z = constant i8[] [3]\n"
-                             "    %f = constant i8[" + n + ", 19] " + list(bytes(k * 19, 9, -128)) + "\n"
+                             "    %f = constant i8[" +
+                             n + ", 19] " + list(bytes(k * 19, 9, -128)) +
+                             "\n"
                              "    %p = constant f32[] [64.0]\n"
-                             "    %a = dequantize %x, %s, %z : f32[5, " + n + "]\n"
-                             "    %b = dequantize %f, %s : f32[" + n + ", 19]\n"
+                             "    %a = dequantize %x, %s, %z : f32[5, " +
+                             n +
+                             "]\n"
+                             "    %b = dequantize %f, %s : f32[" +
+                             n +
+                             ", 19]\n"
                              "    %c = contract %a, %b {equation = \"mk,kn->mn\"} : f32[5, 19]\n"
                              "    %y = quantize %c, %p {saturate = true} : i8[5, 19]\n    yield %y as \"y\"\n  }\n}\n";
     both_agree(text, {bytes(5 * k, 4, -128)});
@@ -114,11 +142,16 @@ TEST(Quantized, OperatorsWithZeroPointsOfTheRun) {
     const std::string ys = "[2, 6, 5, 5]", k = padded ? "3" : "1";
     const int64_t count = 6 * 7 * (padded ? 9 : 1);
     for (int64_t range : {0, 40}) { // the second is no signed byte less its zero point
-      const std::string text = "graph @g stage canonical {\n  main(%x: u8[2, 7, 5, 5], %z: u8[]) {\n"
-                               "    %w = constant u8[6, 7, " + k + ", " + k + "] " + list(bytes(count, 8, 0)) + "\n"
-                               "    %o = constant u8[] [" + std::to_string(128 - range) + "]\n"
-                               "    %y = conv %x, %w, _, %z, %o {compute = i32, dilations = [1, 1], group = 1, pads = " + pads +
-                               ", strides = [1, 1]} : i32" + ys + "\n    yield %y as \"y\"\n  }\n}\n";
+      const std::string text =
+          "graph @g stage canonical {\n  main(%x: u8[2, 7, 5, 5], %z: u8[]) {\n"
+          "    %w = constant u8[6, 7, " +
+          k + ", " + k + "] " + list(bytes(count, 8, 0)) +
+          "\n"
+          "    %o = constant u8[] [" +
+          std::to_string(128 - range) +
+          "]\n"
+          "    %y = conv %x, %w, _, %z, %o {compute = i32, dilations = [1, 1], group = 1, pads = " +
+          pads + ", strides = [1, 1]} : i32" + ys + "\n    yield %y as \"y\"\n  }\n}\n";
       both_agree(text, {bytes(2 * 7 * 25, 6, 0), {77}});
     }
   }

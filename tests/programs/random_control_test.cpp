@@ -1,5 +1,5 @@
-// Random graphs with branches, loops and run-time extents, compiled and run, against the evaluator of Graph IR: with the pipeline and
-// without, and with decisions of the planner undone.
+// Random graphs with branches, loops and run-time extents, compiled and run, against the evaluator of Graph IR: with
+// the pipeline and without, and with decisions of the planner undone.
 #include "program_runner.h"
 
 #include "evaluator.h"
@@ -39,8 +39,8 @@ TEST(RandomControl, ProgramsComputeWhatTheGraphsMean) {
     const graph::Graph graph = test::random_graph(seed, 4 + static_cast<int>(seed % 20));
     const int64_t n = 1 + seed % 3;
     const std::vector<Values> inputs{some(n * 12, seed, 0.5, 8), some(24, seed + 1, 0.5, 8), {seed % 2 ? 1.0 : 0.0}};
-    const std::vector<test::TestValue> expected = test::evaluate(
-        graph, {{{n, 3, 4}, inputs[0], {}}, {{4, 6}, inputs[1], {}}, {{}, inputs[2], {}}}, {{"n", n}});
+    const std::vector<test::TestValue> expected =
+        test::evaluate(graph, {{{n, 3, 4}, inputs[0], {}}, {{4, 6}, inputs[1], {}}, {{}, inputs[2], {}}}, {{"n", n}});
     for (size_t v = seed % 2; v < list.size(); v += 2) { // two of them each
       graph::Graph copy = graph.copy();
       if (list[v].pipeline) {

@@ -1,4 +1,5 @@
-// Tree ensembles as compiled programs against a walk in plain C++: as a walk and as masks, by row and by batch, with missing values.
+// Tree ensembles as compiled programs against a walk in plain C++: as a walk and as masks, by row and by batch, with
+// missing values.
 #include "program_runner.h"
 
 #include "cameo/passes/passes.h"

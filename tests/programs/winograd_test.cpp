@@ -30,7 +30,8 @@ graph::Graph fused_conv(const Shape &s, bool residual_dies) {
     return g.create(graph::InsertPoint::end(body), graph::Op::constant, {}, {{"value", data}}, {type(dims)})->result();
   };
   auto inside = [&](graph::Value *v) {
-    return g.create(graph::InsertPoint::end(body), graph::Op::relayout, {v}, {}, {v->type().with_layout(nhwc)})->result();
+    return g.create(graph::InsertPoint::end(body), graph::Op::relayout, {v}, {}, {v->type().with_layout(nhwc)})
+        ->result();
   };
   graph::Value *x = inside(g.add_argument(body, images({s.n, s.c, s.h, s.w}), "x"));
   graph::Value *r = inside(g.add_argument(body, images({s.n, s.m, oh, ow}), "r"));
@@ -38,7 +39,8 @@ graph::Graph fused_conv(const Shape &s, bool residual_dies) {
   auto pointwise = [&](graph::Fn fn, std::vector<graph::Value *> operands) {
     return g.create(graph::InsertPoint::end(body), graph::Op::elementwise, operands, {{"fn", fn}}, {result})->result();
   };
-  graph::Value *f = constant({s.m, s.c, 3, 3}, 2, 0.0625), *b = constant({s.m}, 3, 0.125), *slope = constant({s.m, 1, 1}, 4, 0.0625);
+  graph::Value *f = constant({s.m, s.c, 3, 3}, 2, 0.0625), *b = constant({s.m}, 3, 0.125),
+               *slope = constant({s.m, 1, 1}, 4, 0.0625);
   graph::Value *y = g.create(graph::InsertPoint::end(body), graph::Op::conv, {x, f, b},
                              {{"dilations", std::vector<int64_t>{1, 1}},
                               {"group", int64_t{1}},
@@ -81,7 +83,8 @@ void check(const Shape &s, const std::string &algorithm, Winograd most) {
           options.plan.pack_weights = packed;
           const Result<Plan> plan = make_plan(g, (*targets)[0], options.plan);
           ASSERT_TRUE(plan.ok());
-          EXPECT_TRUE(std::any_of(plan->steps.begin(), plan->steps.end(), [&](const Step &step) { return step.algorithm == algorithm; }));
+          EXPECT_TRUE(std::any_of(plan->steps.begin(), plan->steps.end(),
+                                  [&](const Step &step) { return step.algorithm == algorithm; }));
           const RunResult got = run_graph(g, inputs, options, symbols);
           ASSERT_EQ(got.outputs.size(), want.outputs.size());
           for (size_t i = 0; i < want.outputs.size(); ++i) expect_near(got.outputs[i], want.outputs[i], 1e-4, "output");

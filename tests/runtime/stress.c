@@ -1,6 +1,6 @@
-/* The runtime of artefacts (codegen/runtime/) around a model written in C, so that sanitizers see all of it: contexts in
- * several threads, own workers awake and asleep, a region within a region, failing memory, forked children.
- * Prints ok, or what failed. */
+/* The runtime of artefacts (codegen/runtime/) around a model written in C, so that sanitizers see all of it: contexts
+ * in several threads, own workers awake and asleep, a region within a region, failing memory, forked children. Prints
+ * ok, or what failed. */
 #define _GNU_SOURCE
 #include "../../codegen/runtime/runtime.h"
 

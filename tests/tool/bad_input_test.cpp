@@ -1,5 +1,6 @@
-// Hostile and broken model files through the command line: rows B01 to B21 of the reliability table. The contract, asserted for every
-// one: a documented exit code, lines of the form `cameo: FILE: reason` without control characters, no signal, no output.
+// Hostile and broken model files through the command line: rows B01 to B21 of the reliability table. The contract,
+// asserted for every one: a documented exit code, lines of the form `cameo: FILE: reason` without control characters,
+// no signal, no output.
 #include "../support/scratch.h"
 #include "onnx_bytes.h"
 #include "process.h"
@@ -13,7 +14,8 @@ namespace {
 
 using namespace cameo::testing;
 
-// Compiles FILE in the scratch directory and checks the contract; the text of stderr, for what is special about the case.
+// Compiles FILE in the scratch directory and checks the contract; the text of stderr, for what is special about the
+// case.
 std::string refused(const Scratch &s, const std::string &file, int code = 65) {
   const auto before = s.names();
   const Ended e = cameo::testing::cameo({"compile", file, "-o", "out.so"}, s.path(), [] {
@@ -229,10 +231,21 @@ TEST(BadInput, UnsupportedOperatorsAreToldAllAtOnce) {
   EXPECT_NE(e.out.find("supported nodes: 2 of 4\n"), std::string::npos) << e.out;
 }
 
-// B22 to B27: what the file calls its values is data in the header, never code, and two that map to one identifier stay apart.
+// B22 to B27: what the file calls its values is data in the header, never code, and two that map to one identifier stay
+// apart.
 TEST(BadInput, B22ToB27NamesInTheHeaderAreData) {
-  const std::vector<std::string> names = {"*/ int evil; /*", "a\nint evil;", "a\"; int evil; //", "a??/\nint evil;", "a\\\nint evil;",
-                                          std::string("a\0b", 3), "\xff\xfe", "a b", "a_b", "a.b", "int", "\xd0\xb0"};
+  const std::vector<std::string> names = {"*/ int evil; /*",
+                                          "a\nint evil;",
+                                          "a\"; int evil; //",
+                                          "a??/\nint evil;",
+                                          "a\\\nint evil;",
+                                          std::string("a\0b", 3),
+                                          "\xff\xfe",
+                                          "a b",
+                                          "a_b",
+                                          "a.b",
+                                          "int",
+                                          "\xd0\xb0"};
   GraphBytes g = relu_graph();
   g.nodes.clear();
   g.outputs.clear();
@@ -247,7 +260,8 @@ TEST(BadInput, B22ToB27NamesInTheHeaderAreData) {
   const std::string header = s.read("out.h");
   for (unsigned char c : header) EXPECT_TRUE((c >= 0x20 && c < 0x7f) || c == '\n') << int(c);
   EXPECT_EQ(header.find("\nint evil"), std::string::npos) << header;
-  // A compiler that knows trigraphs sees declarations only: a variable of the name can still be defined, with another type.
+  // A compiler that knows trigraphs sees declarations only: a variable of the name can still be defined, with another
+  // type.
   s.write("use.c", "#include \"out.h\"\nstatic double evil;\nint main(void) { return evil != 0; }\n");
   const Ended c = run_program({"cc", "-std=c11", "-fsyntax-only", "-Werror", "use.c"}, s.path());
   if (c.code == 127) GTEST_SKIP() << "needs cc";

@@ -1,5 +1,6 @@
-// Small models that ask for much, through the whole tool: rows B53, B57, B63 and B64 of the reliability table. Each must end within the
-// memory limit; what would be exponential work would not end at all, and the limit on processor time says so.
+// Small models that ask for much, through the whole tool: rows B53, B57, B63 and B64 of the reliability table. Each
+// must end within the memory limit; what would be exponential work would not end at all, and the limit on processor
+// time says so.
 #include "../support/scratch.h"
 #include "onnx_bytes.h"
 #include "process.h"

@@ -1,5 +1,5 @@
-// CMake projects as users have them: an installed Cameo that was moved, awkward paths, several folders, both generators,
-// changes between builds, models that do not compile, and Cameo's source tree inside a project.
+// CMake projects as users have them: an installed Cameo that was moved, awkward paths, several folders, both
+// generators, changes between builds, models that do not compile, and Cameo's source tree inside a project.
 #include "../support/scratch.h"
 #include "onnx_bytes.h"
 #include "process.h"
@@ -169,8 +169,8 @@ TEST_F(CMake, MistakesAreToldWhenConfiguring) {
             std::string::npos);
 }
 
-// FetchContent and add_subdirectory: the parent gets the tool's target and cameo_add_model, and no tests, no installation
-// rules and no settings of ours. (Configured only: the rest is the build that this test comes from.)
+// FetchContent and add_subdirectory: the parent gets the tool's target and cameo_add_model, and no tests, no
+// installation rules and no settings of ours. (Configured only: the rest is the build that this test comes from.)
 TEST_F(CMake, TheSourceTreeInsideAProject) {
   file("project/CMakeLists.txt", "cmake_minimum_required(VERSION 3.25)\nproject(parent C CXX)\nenable_testing()\n"
                                  "add_subdirectory(" CAMEO_SOURCE_DIR " cameo)\n"

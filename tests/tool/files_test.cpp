@@ -1,5 +1,6 @@
-// Outputs of `cameo compile` as files: rows F01 to F16 of the reliability table, through the command line. (The library's own
-// tests, tests/support/files_test.cpp, try the same rows where a command cannot be stopped at the interesting moment.)
+// Outputs of `cameo compile` as files: rows F01 to F16 of the reliability table, through the command line. (The
+// library's own tests, tests/support/files_test.cpp, try the same rows where a command cannot be stopped at the
+// interesting moment.)
 #include "../support/scratch.h"
 #include "onnx_bytes.h"
 #include "process.h"

@@ -1,5 +1,5 @@
-// ONNX models byte by byte (the protobuf wire format and onnx.proto's field numbers), so that tests can also write what no library
-// would.
+// ONNX models byte by byte (the protobuf wire format and onnx.proto's field numbers), so that tests can also write what
+// no library would.
 #pragma once
 
 #include <cstdint>

@@ -52,8 +52,8 @@ inline void read_both(int out, int err, Ended &ended) {
   }
 }
 
-/// Starts words[0] with those arguments in `directory`. `in_child` runs in the child before exec; `meanwhile` here, with its process id,
-/// while it runs.
+/// Starts words[0] with those arguments in `directory`. `in_child` runs in the child before exec; `meanwhile` here,
+/// with its process id, while it runs.
 inline Ended run_program(const std::vector<std::string> &words, const std::string &directory = {},
                          const std::function<void()> &in_child = {}, const std::function<void(pid_t)> &meanwhile = {}) {
   Ended ended;

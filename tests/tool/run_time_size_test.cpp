@@ -1,4 +1,5 @@
-// Outputs whose size only a run can tell, through the tool: more room is asked for, nothing is too small, too much is refused.
+// Outputs whose size only a run can tell, through the tool: more room is asked for, nothing is too small, too much is
+// refused.
 #include "../support/scratch.h"
 #include "onnx_bytes.h"
 #include "process.h"
@@ -37,7 +38,8 @@ std::string counting_model() {
   return g.model();
 }
 
-// GlobalAveragePool(MaxPool(x)), f32[1, 1, n], a window of 3: the tensor between has n - 2 elements, which no output shows.
+// GlobalAveragePool(MaxPool(x)), f32[1, 1, n], a window of 3: the tensor between has n - 2 elements, which no output
+// shows.
 TEST(RunTimeSize, AWindowLargerThanItsInputIsAStatus) {
   const std::string window = bytes(5, bytes(1, "kernel_shape") + number(8, 3) + number(20, 7));
   const std::string shape = bytes(1, number(1, 1)) + bytes(1, number(1, 1)) + bytes(1, bytes(2, "n"));

@@ -19,8 +19,9 @@
 // May be 0. output_dims: stores the dims of all outputs, in order, fixed ones included; at_run dims as -1. Both are
 // called with every symbol within its range, so a spec chooses `max` such that they cannot overflow.
 //
-// A program that needs memory of which only the run knows the size declares these and calls them from the thread of the run
-// (codegen/runtime/memory.c): slots[0] becomes where the memory lies, in bytes from %workspace, slots[1] how much there is.
+// A program that needs memory of which only the run knows the size declares these and calls them from the thread of the
+// run (codegen/runtime/memory.c): slots[0] becomes where the memory lies, in bytes from %workspace, slots[1] how much
+// there is.
 //
 //   declare @cameo_grow(%workspace: buf<i8>, %slots: buf<i64>, %bytes: i64, %keep: i64) -> i64      0: no memory
 //   declare @cameo_release(%workspace: buf<i8>, %slots: buf<i64>)

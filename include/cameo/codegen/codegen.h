@@ -48,9 +48,9 @@ struct Options {
   std::string source = "loops"; ///< source name recorded in the output; never a path of the build machine
 };
 
-/// Compiles a module, verified and legalized for the target (loop/legalize.h), into one object file (ELF, relocatable), or into text or bitcode. Exported functions are
-/// global symbols of their Loop IR name; all others are local. Deterministic. Errors: none from the user; a fault of
-/// LLVM is an InternalError.
+/// Compiles a module, verified and legalized for the target (loop/legalize.h), into one object file (ELF, relocatable),
+/// or into text or bitcode. Exported functions are global symbols of their Loop IR name; all others are local.
+/// Deterministic. Errors: none from the user; a fault of LLVM is an InternalError.
 Result<std::string> compile(const loop::Module &module, const loop::Target &target, Emit emit,
                             const Options &options = {});
 

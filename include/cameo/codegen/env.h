@@ -26,8 +26,8 @@ struct cameo_env {
   int32_t status;  /* 0, or the first failed check's status: set once by a relaxed compare-and-exchange from 0 */
   int32_t threads; /* at most 1: generated code runs the tasks itself, in order, and never calls `parallel` */
   /* Runs task(env, capture, i) for each i in [0, tasks), in any order on any threads, and returns when all have ended.
-   * Every write of a task happens before the return. May be null: as threads <= 1. Called for two tasks or more, and never
-   * from inside a task. */
+   * Every write of a task happens before the return. May be null: as threads <= 1. Called for two tasks or more, and
+   * never from inside a task. */
   void (*parallel)(struct cameo_env *env, int64_t tasks, cameo_task task, void *capture);
   void *pool; /* for the owner of `parallel` and of memory that a run asks for; generated code does not look at it */
 };

@@ -34,11 +34,11 @@ struct Options {
   std::vector<std::pair<std::string, int64_t>> dims; ///< --dim: symbol (or `input:axis`) to its value, >= 0
   std::vector<std::string> target_cpus; ///< --target-cpu: empty is `native`; "portable" is a list of its own
   std::string external_data_root;       ///< where external data may lie besides the model's folder; empty: nowhere
-  std::string winograd = "auto";        ///< --winograd: minimal filtering of convolutions: off, f2, or auto (also F(4,3))
-  int jobs = 0;                         ///< --jobs: threads (compile) or children (test); 0: as many as CPUs
+  std::string winograd = "auto"; ///< --winograd: minimal filtering of convolutions: off, f2, or auto (also F(4,3))
+  int jobs = 0;                  ///< --jobs: threads (compile) or children (test); 0: as many as CPUs
 
   // What to write (compile).
-  std::string output;       ///< -o; empty: the model's stem and the suffix of `emit`, in the current directory; -: stdout
+  std::string output; ///< -o; empty: the model's stem and the suffix of `emit`, in the current directory; -: stdout
   std::optional<Emit> emit; ///< unset: as the output's suffix says, else so
   std::string name;         ///< C prefix; empty: the sanitised stem of the output
   std::string depfile;      ///< --depfile: a rule of make, from the outputs to the files read; empty: none

@@ -2,7 +2,8 @@
 //
 // What is accepted beyond the letter of the standard, and what is not:
 //   - nodes need not be topologically sorted: they are sorted, stably, and a warning says so; a cycle is an error (65);
-//   - a graph without nodes is accepted when its outputs are inputs or initializers; a graph without outputs is an error;
+//   - a graph without nodes is accepted when its outputs are inputs or initializers; a graph without outputs is an
+//   error;
 //   - fields that no known schema has are ignored, with a warning;
 //   - all unsupported nodes are reported at once (69), each with node, op, opset, dtype and the reason.
 // Time and memory are linear in the file; no recursion depends on the length of a graph.
@@ -58,8 +59,8 @@ struct Model {
   Diagnostics warnings;
 };
 
-/// Reads, checks and imports an ONNX model. Errors: 66 missing file, 65 malformed, 69 valid but not supported, 2 an unknown
-/// dim name.
+/// Reads, checks and imports an ONNX model. Errors: 66 missing file, 65 malformed, 69 valid but not supported, 2 an
+/// unknown dim name.
 Result<Model> load_model(const std::string &path, const LoadOptions &options = {});
 
 /// What the file says of itself, for a model that cannot be imported; `files` has the model only. Errors: 66, 65.

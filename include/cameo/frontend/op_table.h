@@ -1,5 +1,5 @@
-// Every operator of ai.onnx and ai.onnx.ml in every version: what the standard says (arity, types, attributes) and whether Cameo
-// imports it. One table; validation of nodes, the importers' dispatch and `cameo ops` read it.
+// Every operator of ai.onnx and ai.onnx.ml in every version: what the standard says (arity, types, attributes) and
+// whether Cameo imports it. One table; validation of nodes, the importers' dispatch and `cameo ops` read it.
 #pragma once
 
 #include "cameo/support/dtype.h"
@@ -25,8 +25,8 @@ struct OpRow {
 /// All rows, sorted by domain (ai.onnx first), name, version.
 std::span<const OpRow> op_table();
 
-/// The row that `opset` of the domain means: the newest with since <= opset. nullptr when the operator is unknown or newer.
-/// `domain` may be "" or "ai.onnx".
+/// The row that `opset` of the domain means: the newest with since <= opset. nullptr when the operator is unknown or
+/// newer. `domain` may be "" or "ai.onnx".
 const OpRow *find_op(std::string_view domain, std::string_view name, int64_t opset);
 
 /// The newest opset that the table knows of a domain; 0 for an unknown domain.

@@ -1,5 +1,5 @@
-// Values in ONNX's own files, as test data comes: input_0.pb is a TensorProto, or a SequenceProto or OptionalProto where the
-// model's input is one. The kind does not stand in the file: the reader says what it expects.
+// Values in ONNX's own files, as test data comes: input_0.pb is a TensorProto, or a SequenceProto or OptionalProto
+// where the model's input is one. The kind does not stand in the file: the reader says what it expects.
 #pragma once
 
 #include "cameo/frontend/limits.h"
@@ -22,8 +22,8 @@ struct PbValue {
   Tensor keys;                   ///< of kind map: a vector of integers or strings
 };
 
-/// Reads a TensorProto. The dims and the amount of data are checked before anything is allocated. Errors: 66 missing, 65 malformed,
-/// external data or a type that Cameo lacks.
+/// Reads a TensorProto. The dims and the amount of data are checked before anything is allocated. Errors: 66 missing,
+/// 65 malformed, external data or a type that Cameo lacks.
 Result<Tensor> read_tensor_pb(const std::string &path);
 Result<Tensor> parse_tensor_pb(std::span<const std::byte> bytes, const std::string &where);
 

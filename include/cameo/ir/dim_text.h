@@ -6,8 +6,8 @@
 
 namespace cameo::graph {
 
-/// Reads an expression in the syntax of Dim::str() at the lexer's position. A failure is recorded in the lexer, and the result is then
-/// any valid dim.
+/// Reads an expression in the syntax of Dim::str() at the lexer's position. A failure is recorded in the lexer, and the
+/// result is then any valid dim.
 Dim read_dim(TextLexer &lexer);
 
 } // namespace cameo::graph

@@ -291,9 +291,9 @@ public:
   /// Moves all nodes of `from` ahead of the point, leaving `from` empty but for its yield.
   void splice(Region *from, InsertPoint to);
 
-  /// Copies the nodes of `source`, a region of this graph, to the point and returns the copies of its results. `map` says
-  /// what its arguments become (captured values stay unless they are in it) and ends with all copies. Run-time symbols
-  /// defined inside get fresh numbers.
+  /// Copies the nodes of `source`, a region of this graph, to the point and returns the copies of its results. `map`
+  /// says what its arguments become (captured values stay unless they are in it) and ends with all copies. Run-time
+  /// symbols defined inside get fresh numbers.
   std::vector<Value *> clone(const Region &source, InsertPoint to, std::unordered_map<const Value *, Value *> &map);
   /// Copies one node with its regions; operands through `map` where it has them.
   Node *clone(const Node &source, InsertPoint to, std::unordered_map<const Value *, Value *> &map);
@@ -312,15 +312,16 @@ public:
   Interval bounds(const Dim &dim) const;
   /// Keys of the symbols that types mention, in order of first mention (arguments of main first).
   std::vector<std::string> used_symbols() const;
-  /// The node that defines each run-time symbol: the first, in order, of which a result or a region's argument mentions it.
-  /// Null for those that arguments of functions bring in. By key.
+  /// The node that defines each run-time symbol: the first, in order, of which a result or a region's argument mentions
+  /// it. Null for those that arguments of functions bring in. By key.
   std::map<std::string, const Node *> runtime_definers() const;
-  /// Substitutes in every type and dims attribute of the graph and in the bounds of symbols; the symbols replaced (by their
-  /// keys) lose theirs. Errors, after which the graph is of no use: a constant outside of its symbol's bounds, an extent
-  /// that overflows.
+  /// Substitutes in every type and dims attribute of the graph and in the bounds of symbols; the symbols replaced (by
+  /// their keys) lose theirs. Errors, after which the graph is of no use: a constant outside of its symbol's bounds, an
+  /// extent that overflows.
   Status substitute(const std::map<std::string, Dim> &values);
 
-  /// Whether a comes before b; inner nodes count where they meet in one region. False for a node and itself or one inside it.
+  /// Whether a comes before b; inner nodes count where they meet in one region. False for a node and itself or one
+  /// inside it.
   static bool is_before(const Node *a, const Node *b);
   /// Values defined outside `region` that it (or a region inside) uses, each once, in order of first use.
   static std::vector<Value *> captures(const Region *region);

@@ -113,9 +113,9 @@ private:
   std::shared_ptr<const Type> element_;
 };
 
-/// Numpy broadcasting of two shapes, aligned at the last axis. Equal extents stay, 1 stretches, a constant above 1 against a
-/// symbol gives the constant; two different symbolic extents give their maximum (the run refuses sizes that do not
-/// broadcast, and 0 against 1). nullopt when two constants disagree.
+/// Numpy broadcasting of two shapes, aligned at the last axis. Equal extents stay, 1 stretches, a constant above 1
+/// against a symbol gives the constant; two different symbolic extents give their maximum (the run refuses sizes that
+/// do not broadcast, and 0 against 1). nullopt when two constants disagree.
 std::optional<Shape> broadcast_shapes(const Shape &a, const Shape &b);
 
 /// Reads the syntax of Type::str().

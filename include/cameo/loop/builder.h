@@ -82,8 +82,9 @@ public:
 
   /// Number of blocks around the insertion point (1: the function's body).
   size_t depth() const { return stack_.size(); }
-  /// Runs `body` with the insertion point at the end of the enclosing block number `depth`: in front of the loop that is being
-  /// built inside it. What it emits may use only values of that block and those around it (loop-invariant code motion by hand).
+  /// Runs `body` with the insertion point at the end of the enclosing block number `depth`: in front of the loop that
+  /// is being built inside it. What it emits may use only values of that block and those around it (loop-invariant code
+  /// motion by hand).
   void at_depth(size_t depth, const std::function<void()> &body);
 
   /// Known constant behind an integer scalar (i1: 0 or -1), if there is one.

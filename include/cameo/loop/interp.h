@@ -1,10 +1,12 @@
-// Runs explicit Loop IR without compiling it: the oracle for codegen and schedules, and the evaluator for constant folding.
+// Runs explicit Loop IR without compiling it: the oracle for codegen and schedules, and the evaluator for constant
+// folding.
 //
-// Every function is decoded once into flat code over typed register slots; vectors run in tight loops. Nothing that the IR does
-// can harm the caller: accesses are checked against the bytes of their buffer, operations are counted, memory is capped.
-// Results do not depend on the host: muladd is one fma, min and max treat NaN and zeros as codegen does, mathematical functions
-// (exp, ...) must have been expanded before (legalize.h), conversions are exact. Where the IR leaves a value open (fptosi out of
-// range, shuffle lane -1) the interpreter picks one: saturation with NaN to 0, and 0.
+// Every function is decoded once into flat code over typed register slots; vectors run in tight loops. Nothing that the
+// IR does can harm the caller: accesses are checked against the bytes of their buffer, operations are counted, memory
+// is capped. Results do not depend on the host: muladd is one fma, min and max treat NaN and zeros as codegen does,
+// mathematical functions (exp, ...) must have been expanded before (legalize.h), conversions are exact. Where the IR
+// leaves a value open (fptosi out of range, shuffle lane -1) the interpreter picks one: saturation with NaN to 0, and
+// 0.
 #pragma once
 
 #include "cameo/loop/ir.h"
@@ -35,8 +37,8 @@ struct Argument {
   static Argument f64(double value);
 };
 
-/// A C function behind a `declare`: arguments as declared (buffers from their address on), results as bit patterns. A status
-/// other than 0 becomes the run's, as that of a failed check would.
+/// A C function behind a `declare`: arguments as declared (buffers from their address on), results as bit patterns. A
+/// status other than 0 becomes the run's, as that of a failed check would.
 using NativeFunction = std::function<int32_t(std::span<const Argument> arguments, std::span<uint64_t> results)>;
 
 struct InterpreterOptions {
@@ -61,9 +63,10 @@ public:
   Interpreter(const Interpreter &) = delete;
   Interpreter &operator=(const Interpreter &) = delete;
 
-  /// Runs one function, whose parameters and results are buffers and scalars. Errors: `unsupported` when fuel or memory runs
-  /// out, `internal` for a fault of the IR or of the arguments (an access out of range, a misaligned address, an argument
-  /// smaller than the parameter's size), as `function @f: op N (name): what`. Buffers hold what was stored until then.
+  /// Runs one function, whose parameters and results are buffers and scalars. Errors: `unsupported` when fuel or memory
+  /// runs out, `internal` for a fault of the IR or of the arguments (an access out of range, a misaligned address, an
+  /// argument smaller than the parameter's size), as `function @f: op N (name): what`. Buffers hold what was stored
+  /// until then.
   Result<RunInfo> run(std::string_view function, std::span<const Argument> arguments,
                       const InterpreterOptions &options = {});
 

@@ -1,11 +1,12 @@
 // Explicit Loop IR: what a schedule has decided, and all that codegen ever sees.
 //
-// A Module is a list of functions. A function is a tree of blocks in SSA form: structured loops instead of a control-flow graph,
-// loop-carried values as iteration arguments (accumulators stay values), vectors with a lane count, and memory addressed by
-// affine forms over index values. It knows no operator and no tensor: a convolution is loops, loads, muladds and stores.
+// A Module is a list of functions. A function is a tree of blocks in SSA form: structured loops instead of a
+// control-flow graph, loop-carried values as iteration arguments (accumulators stay values), vectors with a lane count,
+// and memory addressed by affine forms over index values. It knows no operator and no tensor: a convolution is loops,
+// loads, muladds and stores.
 //
-// Every function has an implicit environment, passed along by calls: the sticky status that `check` sets, and the provider of
-// threads that `parallel` uses.
+// Every function has an implicit environment, passed along by calls: the sticky status that `check` sets, and the
+// provider of threads that `parallel` uses.
 //
 // Text form (print.h):
 //   func @axpy(%x: buf<f32> readonly noalias, %y: buf<f32>, %n: i64) {
@@ -110,34 +111,41 @@ struct Block {
 
 /// One operation. Which fields are used, for the opcodes of class `other`:
 ///
-///   constant   results[0] of any scalar or vector type; value: `integer` for ints (sign-extended), `real` for floats (splat)
-///   broadcast  TxN(T)                       iota   TxN(): 0, 1, 2, ... of an integer kind
-///   extract    T(TxN), lane = integer       shuffle TxM(TxN, TxN), lanes picked by `mask` (0..2N-1; -1: any value)
-///   reduce.*   T(TxN), as a tree: lane i with lane i + N/2, then N/4, ... (N a power of two)
-///   select     T(i1 | i1xN, T, T): a scalar condition picks a whole vector
-///   target     an instruction from the target's table, by `symbol` (target_instructions.h), e.g. "vpdpbusd"
-///   index      i64 = address (an affine form as a value)
-///   alloca     buffer of `integer` elements, aligned to `align`, local to this call of the function; only in a function's
+///   constant   results[0] of any scalar or vector type; value: `integer` for ints (sign-extended), `real` for floats
+///   (splat) broadcast  TxN(T)                       iota   TxN(): 0, 1, 2, ... of an integer kind extract    T(TxN),
+///   lane = integer       shuffle TxM(TxN, TxN), lanes picked by `mask` (0..2N-1; -1: any value) reduce.*   T(TxN), as
+///   a tree: lane i with lane i + N/2, then N/4, ... (N a power of two) select     T(i1 | i1xN, T, T): a scalar
+///   condition picks a whole vector target     an instruction from the target's table, by `symbol`
+///   (target_instructions.h), e.g. "vpdpbusd" index      i64 = address (an affine form as a value) alloca     buffer of
+///   `integer` elements, aligned to `align`, local to this call of the function; only in a function's
 ///              outermost block
-///   view       buffer(buffer): operands[0] + address (in elements of operand 0); the result may have another element kind
-///   load       T(buffer [, i64 active]): result lanes consecutive elements from address; with `active`, only the first
-///              `active` lanes are read and the others are 0. `align` is the known alignment in bytes (0: of the element)
+///   view       buffer(buffer): operands[0] + address (in elements of operand 0); the result may have another element
+///   kind load       T(buffer [, i64 active]): result lanes consecutive elements from address; with `active`, only the
+///   first
+///              `active` lanes are read and the others are 0. `align` is the known alignment in bytes (0: of the
+///              element)
 ///   store      (T, buffer [, i64 active]) to address
-///   gather     TxN(buffer, i64xN | i32xN index [, i1xN mask]): element address + index of each lane; masked-off lanes are 0
-///   scatter    (TxN, buffer, index [, mask]); lanes are stored in order
-///   prefetch   (buffer) at address; `integer` = locality 1..3 (L3, L2, L1), `flag` = for writing
-///   for        results = final iteration values; operands = {lower, upper, inits...}; `integer` = step > 0; regions[0].args =
-///              {iv, iters...}, ends in yield(iters...). Runs while iv < upper. `flag`: at least one iteration is certain
-///   if         operands = {i1}; regions[0] = then, regions[1] = else; each ends in yield(results...), but an absent else is a
+///   gather     TxN(buffer, i64xN | i32xN index [, i1xN mask]): element address + index of each lane; masked-off lanes
+///   are 0 scatter    (TxN, buffer, index [, mask]); lanes are stored in order prefetch   (buffer) at address;
+///   `integer` = locality 1..3 (L3, L2, L1), `flag` = for writing for        results = final iteration values; operands
+///   = {lower, upper, inits...}; `integer` = step > 0; regions[0].args =
+///              {iv, iters...}, ends in yield(iters...). Runs while iv < upper. `flag`: at least one iteration is
+///              certain
+///   if         operands = {i1}; regions[0] = then, regions[1] = else; each ends in yield(results...), but an absent
+///   else is a
 ///              block without operations (only when there are no results)
-///   while      operands = inits; regions[0] = condition block (args = iters) ending in yield(i1, values...), regions[1] = body
+///   while      operands = inits; regions[0] = condition block (args = iters) ending in yield(i1, values...),
+///   regions[1] = body
 ///              (args = those values) ending in yield(iters...); results = the values when the condition is false
-///   parallel   `integer` tasks (or operands[0] of i64); regions[0].args = {task}; tasks may run at once on several threads, in
+///   parallel   `integer` tasks (or operands[0] of i64); regions[0].args = {task}; tasks may run at once on several
+///   threads, in
 ///              any order, and must not write the same byte; no results
 ///   call       results(operands...) of the function named `symbol` in the module
 ///   return     ends the function's body; operands = the function's results
-///   check      operands = {i1 condition}: when false, sets the sticky status of this run to `integer` (a CameoStatus) unless it
-///              is set already; `integer` is in 1..2^31-1; execution goes on, so a following access uses a safe address (select)
+///   check      operands = {i1 condition}: when false, sets the sticky status of this run to `integer` (a CameoStatus)
+///   unless it
+///              is set already; `integer` is in 1..2^31-1; execution goes on, so a following access uses a safe address
+///              (select)
 struct Op {
   Opcode code;
   std::vector<Value> operands;

@@ -6,9 +6,9 @@
 //   reduction  acc[m, n] = init, then for every point of its reduction axes: acc = update(acc, reads...)
 //   sequence   h[t, j]   = f(h[t-1, .], ...) where t is a sequential axis; h[-1, .] = `before`
 //
-// Components make tuples: (value, index) of an arg-max, or the cell and the hidden state of an LSTM step, come from one stage.
-// Stages are listed in an order in which each reads only earlier ones, or itself and others one step back along a sequential
-// axis. What a schedule may do to them is written in schedule.h; apply.h turns both into explicit Loop IR.
+// Components make tuples: (value, index) of an arg-max, or the cell and the hidden state of an LSTM step, come from one
+// stage. Stages are listed in an order in which each reads only earlier ones, or itself and others one step back along
+// a sequential axis. What a schedule may do to them is written in schedule.h; apply.h turns both into explicit Loop IR.
 //
 // Text form (kernel_text.h), a matrix product with bias and ReLU:
 //   kernel @dense {
@@ -67,7 +67,8 @@ enum class BufferRole : uint8_t {
   inout,    ///< read and written (residual added in place, scatter)
 };
 
-/// A tensor argument of the kernel. Its logical index space is `dims`; where its elements lie is a Binding (schedule.h).
+/// A tensor argument of the kernel. Its logical index space is `dims`; where its elements lie is a Binding
+/// (schedule.h).
 struct KernelBuffer {
   std::string name;
   DType dtype = DType::f32;
@@ -78,7 +79,8 @@ struct KernelBuffer {
 
 using ExprId = int32_t;
 
-/// One coordinate of a read or a store: sum(coefficient * axis) + sum(coefficient * symbol) + constant, or a run-time value.
+/// One coordinate of a read or a store: sum(coefficient * axis) + sum(coefficient * symbol) + constant, or a run-time
+/// value.
 struct Index {
   std::vector<std::pair<int32_t, int64_t>> axes; ///< (axis of the stage, coefficient)
   int64_t constant = 0;
@@ -128,7 +130,7 @@ struct StageStore {
   int64_t status = 0;
   bool accumulate = false; ///< buffer = combine(buffer, value) (scatter-add); the axes involved are then sequential
   Opcode combine = Opcode::add; ///< of an accumulating store
-  bool saturate = true; ///< to floats of 8 bits and less: values out of range become the largest (ONNX Cast)
+  bool saturate = true;         ///< to floats of 8 bits and less: values out of range become the largest (ONNX Cast)
   friend bool operator==(const StageStore &, const StageStore &) = default;
 };
 
@@ -177,8 +179,9 @@ struct Kernel {
   friend bool operator==(const Kernel &, const Kernel &) = default;
 };
 
-/// Violated invariants in prose, one line each (verify.h has the format); empty when well formed: operand types, index counts
-/// equal to ranks, reads of earlier stages only (or one step back along a sequential axis), axes kinds, carried only in `next`.
+/// Violated invariants in prose, one line each (verify.h has the format); empty when well formed: operand types, index
+/// counts equal to ranks, reads of earlier stages only (or one step back along a sequential axis), axes kinds, carried
+/// only in `next`.
 std::vector<std::string> verify(const Kernel &kernel);
 
 } // namespace cameo::loop

@@ -13,7 +13,8 @@ namespace cameo::loop {
 ///     exact;
 ///   - fma where the target has none, by an exact emulation (muladd stays: codegen takes whichever is fast);
 ///   - rem of floats (C fmod), exactly;
-///   - fpext and fptrunc of f16 (unless the target has f16_convert; to and from f64 in any case) and of bf16 (in any case:
+///   - fpext and fptrunc of f16 (unless the target has f16_convert; to and from f64 in any case) and of bf16 (in any
+///   case:
 ///     hardware flushes denormals) by integer arithmetic: rounded once, to nearest even, denormals kept, NaNs quiet
 ///     with the top of their payload (widening bf16 is a shift: a signaling NaN stays one);
 ///   - target "vpdpbusd" without dot_u8s8, bit for bit; with it, where its lanes are not those of a register.

@@ -1,6 +1,6 @@
-// How a kernel is run: a Schedule per kernel and a Binding per buffer. Both are plain records that print and parse; apply.h makes
-// explicit Loop IR of them. The default comes from an analytical model of the target (default_schedule); a tuner searches the
-// same record.
+// How a kernel is run: a Schedule per kernel and a Binding per buffer. Both are plain records that print and parse;
+// apply.h makes explicit Loop IR of them. The default comes from an analytical model of the target (default_schedule);
+// a tuner searches the same record.
 #pragma once
 
 #include "cameo/loop/kernel.h"
@@ -8,9 +8,10 @@
 
 namespace cameo::loop {
 
-/// Where the elements of a buffer lie. Element offset = offset + sum over terms of stride * ((index[dim] / divide) % modulo)
-/// (modulo 0: no modulo). Plain row-major is one term per dim; packed formats use several: a panel-packed weight w[k, n] with 32
-/// columns a panel is {n, divide 32, stride K*32}, {k, stride 32}, {n, modulo 32, stride 1}. A halo is an offset and larger strides.
+/// Where the elements of a buffer lie. Element offset = offset + sum over terms of stride * ((index[dim] / divide) %
+/// modulo) (modulo 0: no modulo). Plain row-major is one term per dim; packed formats use several: a panel-packed
+/// weight w[k, n] with 32 columns a panel is {n, divide 32, stride K*32}, {k, stride 32}, {n, modulo 32, stride 1}. A
+/// halo is an offset and larger strides.
 struct LayoutTerm {
   int32_t dim = 0;
   int64_t divide = 1;
@@ -31,17 +32,19 @@ struct Binding {
 };
 /// Dense row-major binding of a buffer with constant dims. `align` in bytes.
 Binding row_major(const KernelBuffer &buffer, int32_t align = 64);
-/// Dense layout from an order of blocks, outermost first: {dim, block} where a dim that occurs with block > 1 is split into an
-/// outer part (index / block, at its first place) and an inner part (index % block, where the pair stands). Dims are padded to blocks.
+/// Dense layout from an order of blocks, outermost first: {dim, block} where a dim that occurs with block > 1 is split
+/// into an outer part (index / block, at its first place) and an inner part (index % block, where the pair stands).
+/// Dims are padded to blocks.
 Binding packed(const KernelBuffer &buffer, const std::vector<std::pair<int32_t, int64_t>> &order, int32_t align = 64);
 
-/// One loop of a stage, outermost first. The axis' remaining range is cut into tiles of `tile`; what is left inside the last
-/// loop of each axis is the stage's point box, which is unrolled (or is the vector).
+/// One loop of a stage, outermost first. The axis' remaining range is cut into tiles of `tile`; what is left inside the
+/// last loop of each axis is the stage's point box, which is unrolled (or is the vector).
 struct LoopSpec {
   int32_t axis = 0;
   int64_t tile = 1;
-  bool balanced = true;       ///< tiles as equal as possible instead of full tiles and a remainder
-  bool overlap = false; ///< the last tile is as large as the others and starts earlier: its first points are computed twice
+  bool balanced = true; ///< tiles as equal as possible instead of full tiles and a remainder
+  bool overlap =
+      false; ///< the last tile is as large as the others and starts earlier: its first points are computed twice
   int32_t parallel_tasks = 0; ///< > 0: the iterations are dealt to that many tasks
   int32_t zigzag = -1; ///< >= 0: the direction alternates with this sequential axis of the kernel's enclosing stage
   friend bool operator==(const LoopSpec &, const LoopSpec &) = default;

@@ -1,5 +1,5 @@
-// What the compiler knows of a machine: numbers that schedules reason with, and names that LLVM needs. One file per CPU family
-// fills records of this type (codegen/targets/); nothing else in the compiler asks which CPU it is.
+// What the compiler knows of a machine: numbers that schedules reason with, and names that LLVM needs. One file per CPU
+// family fills records of this type (codegen/targets/); nothing else in the compiler asks which CPU it is.
 #pragma once
 
 #include "cameo/support/result.h"

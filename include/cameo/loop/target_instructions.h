@@ -17,9 +17,12 @@ struct TargetInstruction {
 };
 
 /// The table:
-///   vpdpbusd   i32xN(i32xN acc, i32xN a, i32xN b): each lane of a holds four unsigned bytes, each of b four signed bytes, lowest
-///              byte first; acc + a0*b0 + a1*b1 + a2*b2 + a3*b3, wrapping (Intel SDM, VPDPBUSD; not the saturating VPDPBUSDS)
-///   lookup256  i8x16(i8x64 t0, i8x64 t1, i8x64 t2, i8x64 t3, i8x16 at): bytes of the table t0 t1 t2 t3 at unsigned positions; for
+///   vpdpbusd   i32xN(i32xN acc, i32xN a, i32xN b): each lane of a holds four unsigned bytes, each of b four signed
+///   bytes, lowest
+///              byte first; acc + a0*b0 + a1*b1 + a2*b2 + a3*b3, wrapping (Intel SDM, VPDPBUSD; not the saturating
+///              VPDPBUSDS)
+///   lookup256  i8x16(i8x64 t0, i8x64 t1, i8x64 t2, i8x64 t3, i8x16 at): bytes of the table t0 t1 t2 t3 at unsigned
+///   positions; for
 ///              targets with vectors of 512 bits, which hold it in four registers
 std::span<const TargetInstruction> target_instructions();
 const TargetInstruction *find_target_instruction(std::string_view name); ///< nullptr when absent

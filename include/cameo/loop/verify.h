@@ -1,4 +1,5 @@
-// Invariants of explicit Loop IR. src/loop/verify.cpp checks every one of them and opens with the complete list in prose.
+// Invariants of explicit Loop IR. src/loop/verify.cpp checks every one of them and opens with the complete list in
+// prose.
 #pragma once
 
 #include "cameo/loop/ir.h"

@@ -7,8 +7,8 @@
 
 namespace cameo::loop {
 
-/// Calls `visit` with each expression that the stage computes, once: its values, initial values and the indices of its reads and
-/// stores.
+/// Calls `visit` with each expression that the stage computes, once: its values, initial values and the indices of its
+/// reads and stores.
 void for_each_expr(const Kernel &kernel, int32_t stage, const std::function<void(const Expr &)> &visit);
 
 /// The same for every stage, in order.

@@ -1,6 +1,6 @@
-// Inverted bottleneck (MobileNetV2, arXiv:1801.04381): expand 1x1, depthwise 3x3, project 1x1, each but the last followed by a clip
-// to [0, 6], as one kernel. Fused over strips of output rows, the wide tensors between the layers never leave the second-level
-// cache: the expanded rows live in a ring, each computed once.
+// Inverted bottleneck (MobileNetV2, arXiv:1801.04381): expand 1x1, depthwise 3x3, project 1x1, each but the last
+// followed by a clip to [0, 6], as one kernel. Fused over strips of output rows, the wide tensors between the layers
+// never leave the second-level cache: the expanded rows live in a ring, each computed once.
 #pragma once
 
 #include "cameo/loop/apply.h"

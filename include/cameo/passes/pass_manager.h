@@ -36,7 +36,8 @@ std::span<const Pass> pipeline();
 /// The pass of that name in the pipeline; nullptr when unknown.
 const Pass *find_pass(std::string_view name);
 
-/// `a,b,c` to passes, blanks around names allowed; empty text gives none. An unknown name is a usage error with the nearest one.
+/// `a,b,c` to passes, blanks around names allowed; empty text gives none. An unknown name is a usage error with the
+/// nearest one.
 Result<std::vector<const Pass *>> parse_pass_list(std::string_view text);
 
 struct PassTime {

@@ -1,5 +1,5 @@
-// The graph passes, one function each; what it does stands at the top of its file in passes/. The pipeline (passes/pipeline.cpp) says in
-// which order they run.
+// The graph passes, one function each; what it does stands at the top of its file in passes/. The pipeline
+// (passes/pipeline.cpp) says in which order they run.
 #pragma once
 
 #include "cameo/passes/pass_manager.h"

@@ -1,12 +1,13 @@
 // The plan of a model: what is decided about its kernels and its memory once the graph is fused and laid out.
 //
-// Fusion groups are `fused` nodes and layouts are part of types, so the graph's own text says them. The plan says the rest, for
-// one target: the algorithm and the schedule of each kernel, where each tensor lies (strides, halos, views, in-place results),
-// the packed format of each constant, and the offsets in the arena. It prints and parses, so that a tuner can search it and a
-// file can keep it; the default comes from make_plan(). Building a program from a graph and a plan decides nothing more.
+// Fusion groups are `fused` nodes and layouts are part of types, so the graph's own text says them. The plan says the
+// rest, for one target: the algorithm and the schedule of each kernel, where each tensor lies (strides, halos, views,
+// in-place results), the packed format of each constant, and the offsets in the arena. It prints and parses, so that a
+// tuner can search it and a file can keep it; the default comes from make_plan(). Building a program from a graph and a
+// plan decides nothing more.
 //
-// Values and nodes of the graph are known by number: their position in the order of definition (numbering.h of passes/), which
-// printing and parsing the graph keeps.
+// Values and nodes of the graph are known by number: their position in the order of definition (numbering.h of
+// passes/), which printing and parsing the graph keeps.
 //
 //   plan "x86-64-v3" for 0x9f83c1d2a4b5e607 {
 //     arena 64*batch + 4096
@@ -59,12 +60,14 @@ struct BufferPlan {
     output,  ///< the caller's
     weights, ///< constants, read only
     arena,   ///< the workspace
-    grown,   ///< allocated while running, by `grow`, and given back behind `last`: the inputs' shapes do not bound its size
+    grown,   ///< allocated while running, by `grow`, and given back behind `last`: the inputs' shapes do not bound its
+             ///< size
   };
   Space space = Space::arena;
   /// Of an input or output: its number; of weights: the number of the constant value; grown: counts from 0.
   int32_t port = -1;
-  graph::Dim bytes;  ///< halo and padding included. Arena: the most that run-time symbols allow, over the caller's symbols
+  graph::Dim
+      bytes; ///< halo and padding included. Arena: the most that run-time symbols allow, over the caller's symbols
   graph::Dim offset; ///< arena: in bytes, a multiple of 64
   int32_t first = 0; ///< the step that first writes it,
   int32_t last = 0;  ///< and the last one that reads or writes it
@@ -101,21 +104,23 @@ struct Rule {
   friend bool operator==(const Rule &, const Rule &) = default;
 };
 
-/// One thing that the program does. Steps between `branch` and `otherwise`, `otherwise` and `end`, or `loop` and `end` run as often
-/// as the node says; branches and loops nest.
+/// One thing that the program does. Steps between `branch` and `otherwise`, `otherwise` and `end`, or `loop` and `end`
+/// run as often as the node says; branches and loops nest.
 struct Step {
   enum class Kind : uint8_t {
     kernel,  ///< runs node `node`
     extents, ///< runs the kernel that computes the extents of the results of node `node`, into `to` (i64)
     fill,    ///< writes the halo of value `value`
-    copy,    ///< copies value `value` (from `from`, when that is set) to `to`: outputs that are views or inputs, operands of a
-             ///< concatenation, results of branches, values that a loop carries
-    rules,   ///< applies `rules`, all numbers first; those with an element read `from`
-    check,   ///< ends the run with CAMEO_SHAPE_MISMATCH when the scalar `value` is false
-    grow,    ///< makes sure that buffer `buffer` has as many bytes as `rules` multiply to; its contents are lost, unless `keep`
-    branch,  ///< of the `if` node: the steps up to `otherwise` when its condition is true, else those behind
+    copy, ///< copies value `value` (from `from`, when that is set) to `to`: outputs that are views or inputs, operands
+          ///< of a concatenation, results of branches, values that a loop carries
+    rules,  ///< applies `rules`, all numbers first; those with an element read `from`
+    check,  ///< ends the run with CAMEO_SHAPE_MISMATCH when the scalar `value` is false
+    grow,   ///< makes sure that buffer `buffer` has as many bytes as `rules` multiply to; its contents are lost, unless
+            ///< `keep`
+    branch, ///< of the `if` node: the steps up to `otherwise` when its condition is true, else those behind
     otherwise,
-    loop, ///< of the `loop` node; `counter` is the number of the iteration. No more of them than the number of each of `rules`
+    loop, ///< of the `loop` node; `counter` is the number of the iteration. No more of them than the number of each of
+          ///< `rules`
     end,  ///< of a branch or loop. Of a loop: `rules` apply once behind it, where `counter` is the number of iterations
   };
   Kind kind = Kind::kernel;
@@ -130,7 +135,7 @@ struct Step {
   /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
   std::vector<Temporary> temporaries; ///< kernel: what lies in the arena, not in its scratch memory
-  int32_t scratch = -1; ///< kernel: the buffer that is its scratch memory; -1: it has none, or that behind the arena
+  int32_t scratch = -1;    ///< kernel: the buffer that is its scratch memory; -1: it has none, or that behind the arena
   loop::Schedule schedule; ///< of the kernel
   friend bool operator==(const Step &, const Step &) = default;
 };
@@ -149,21 +154,22 @@ struct Plan {
   friend bool operator==(const Plan &, const Plan &) = default;
 };
 
-/// Which minimal filters a convolution may use: none, F(2,3), or F(4,3) as well where the model of the target says that it wins.
+/// Which minimal filters a convolution may use: none, F(2,3), or F(4,3) as well where the model of the target says that
+/// it wins.
 enum class Winograd : uint8_t { off, f2, automatic };
 
 /// What a plan may depend on besides graph and target.
 struct PlanOptions {
-  bool in_place = true;         ///< results may overwrite an operand that dies
-  bool views = true;            ///< reshape, slice, concat, ... without copies
-  bool halos = true;            ///< producers write into buffers with a border for padded windows
-  bool pack_weights = true;     ///< constants are re-laid for their kernel
+  bool in_place = true;     ///< results may overwrite an operand that dies
+  bool views = true;        ///< reshape, slice, concat, ... without copies
+  bool halos = true;        ///< producers write into buffers with a border for padded windows
+  bool pack_weights = true; ///< constants are re-laid for their kernel
   Winograd winograd = Winograd::automatic;
   bool plain_schedules = false; ///< every kernel by plain_schedule: slow, the oracle of tests
 };
 
-/// The plan that the analytical model of the target picks. `graph` is at stage fused or laid_out. Errors (unsupported): every node
-/// without a lowering.
+/// The plan that the analytical model of the target picks. `graph` is at stage fused or laid_out. Errors (unsupported):
+/// every node without a lowering.
 Result<Plan> make_plan(const graph::Graph &graph, const loop::Target &target, const PlanOptions &options = {});
 
 /// Deterministic; parse(print(p)) gives p.
@@ -171,8 +177,8 @@ std::string print(const Plan &plan, const graph::Graph &graph);
 /// `graph` is the one that the plan is for: a different hash is an error. `file` is for messages (file:line:col: what).
 Result<Plan> parse_plan(std::string_view text, const graph::Graph &graph, const std::string &file);
 
-/// Violated rules in words: a value that a step reads before it is written, two live buffers that overlap, a placement that
-/// leaves its buffer, a port that is not row-major. Empty when the plan is sound.
+/// Violated rules in words: a value that a step reads before it is written, two live buffers that overlap, a placement
+/// that leaves its buffer, a port that is not row-major. Empty when the plan is sound.
 std::vector<std::string> verify(const Plan &plan, const graph::Graph &graph);
 
 } // namespace cameo::passes

@@ -1,9 +1,11 @@
-// The model as a program of Loop IR, ready for codegen: kernels, each distinct one once, and the functions @run, @workspace_bytes
-// and @output_dims that cameo/codegen/artefact.h describes, with the block of constants that they read.
+// The model as a program of Loop IR, ready for codegen: kernels, each distinct one once, and the functions @run,
+// @workspace_bytes and @output_dims that cameo/codegen/artefact.h describes, with the block of constants that they
+// read.
 //
 //   graph (imported) ─ run_pipeline ─▶ graph (laid out) ─ make_plan, per target ─▶ plan ─ build_program ─▶ Program
 //
-// Targets share the block of constants: a constant is stored once for each format in which some kernel of some target reads it.
+// Targets share the block of constants: a constant is stored once for each format in which some kernel of some target
+// reads it.
 #pragma once
 
 #include "cameo/loop/ir.h"
@@ -31,8 +33,8 @@ struct Symbol {
   int64_t min = 0, max = INT32_MAX; ///< chosen so that no size of the program overflows
 };
 
-/// The constants that a program reads: pieces at offsets that are multiples of 64, in order, without gaps but for alignment.
-/// Equal bytes are stored once.
+/// The constants that a program reads: pieces at offsets that are multiples of 64, in order, without gaps but for
+/// alignment. Equal bytes are stored once.
 class ConstantBlock {
 public:
   struct Piece {
@@ -74,8 +76,8 @@ struct ProgramOptions {
 };
 
 /// The program of a graph at stage laid_out (or fused, or canonical) for each target, by the default plans. Errors
-/// (unsupported): every node without a lowering, every dtype of a port that has none. The graph's constants must be available and
-/// stay alive as long as the program.
+/// (unsupported): every node without a lowering, every dtype of a port that has none. The graph's constants must be
+/// available and stay alive as long as the program.
 Result<Program> build_program(const graph::Graph &graph, std::span<const loop::Target> targets,
                               const ProgramOptions &options = {});
 

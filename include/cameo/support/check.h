@@ -1,5 +1,6 @@
-// Assertions about our own code. A failed check is a bug in Cameo, never the user's fault: it throws InternalError, which only
-// the driver's boundary catches (exit code 70, "internal error", with the text). Input from a file must never reach one.
+// Assertions about our own code. A failed check is a bug in Cameo, never the user's fault: it throws InternalError,
+// which only the driver's boundary catches (exit code 70, "internal error", with the text). Input from a file must
+// never reach one.
 #pragma once
 
 #include <stdexcept>
@@ -7,7 +8,8 @@
 
 namespace cameo {
 
-/// Thrown by CAMEO_CHECK. Not caught inside the compiler: only the driver's boundary, and tests of the checks, catch it.
+/// Thrown by CAMEO_CHECK. Not caught inside the compiler: only the driver's boundary, and tests of the checks, catch
+/// it.
 struct InternalError : std::logic_error {
   using std::logic_error::logic_error;
 };
@@ -27,6 +29,6 @@ struct InternalError : std::logic_error {
 #define CAMEO_CHECK(condition, message)                                                                                \
   do {                                                                                                                 \
     if (!(condition)) [[unlikely]]                                                                                     \
-      ::cameo::check_failed(CAMEO_FILE, __LINE__, #condition, (message));                                            \
+      ::cameo::check_failed(CAMEO_FILE, __LINE__, #condition, (message));                                              \
   } while (0)
 #define CAMEO_UNREACHABLE(message) ::cameo::check_failed(CAMEO_FILE, __LINE__, "unreachable", (message))

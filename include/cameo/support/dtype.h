@@ -1,4 +1,5 @@
-// Element types of ONNX tensors (onnx.proto TensorProto.DataType), one row each: name in text IR, ONNX number, bits, class.
+// Element types of ONNX tensors (onnx.proto TensorProto.DataType), one row each: name in text IR, ONNX number, bits,
+// class.
 #pragma once
 
 #include <cstdint>

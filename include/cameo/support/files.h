@@ -77,8 +77,8 @@ public:
   std::string temporary(size_t number) const;
 
   /// Flushes every file to the disk, renames all of them (undoing the ones done when a later one fails) and flushes the
-  /// directories. SIGINT and SIGTERM wait until it is over. Without `durable` nothing is flushed: many small files that can be made
-  /// again.
+  /// directories. SIGINT and SIGTERM wait until it is over. Without `durable` nothing is flushed: many small files that
+  /// can be made again.
   Status commit(bool durable = true);
 
 private:

@@ -7,8 +7,8 @@
 
 namespace cameo {
 
-/// The candidate at the smallest edit distance (insert, delete, replace, swap neighbours) from `word`, if that is at most a third of the
-/// longer length (at least 1), the first such in order; empty when none is that close.
+/// The candidate at the smallest edit distance (insert, delete, replace, swap neighbours) from `word`, if that is at
+/// most a third of the longer length (at least 1), the first such in order; empty when none is that close.
 std::string nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 /// `, did you mean 'x'?` or nothing: to append to a message.

@@ -1,5 +1,6 @@
-// How Cameo reports the user's faults: a Result<T> carries either a value or every problem found, each with the exit code it
-// maps to. Our own faults are assertions (cameo/support/check.h), never Results. Exceptions do not cross our functions.
+// How Cameo reports the user's faults: a Result<T> carries either a value or every problem found, each with the exit
+// code it maps to. Our own faults are assertions (cameo/support/check.h), never Results. Exceptions do not cross our
+// functions.
 #pragma once
 
 #include "cameo/support/check.h"
@@ -68,15 +69,15 @@ private:
 struct Ok {};
 using Status = Result<Ok>;
 
-/// The exit code of a list of problems: the most severe in the order internal, io, cannot_create, usage, missing, bad_model,
-/// unsupported, check_failed.
+/// The exit code of a list of problems: the most severe in the order internal, io, cannot_create, usage, missing,
+/// bad_model, unsupported, check_failed.
 ExitCode exit_code(const Diagnostics &problems);
 
 /// `where: what`, or `what` when there is no place.
 std::string to_string(const Diagnostic &problem);
 
-/// A name from an untrusted file made fit for a message: control characters, quotes, backslashes and bytes that are not UTF-8
-/// become \xNN, and what exceeds `limit` bytes is cut and marked with `...`.
+/// A name from an untrusted file made fit for a message: control characters, quotes, backslashes and bytes that are not
+/// UTF-8 become \xNN, and what exceeds `limit` bytes is cut and marked with `...`.
 std::string escape_name(const std::string &name, size_t limit = 200);
 
 } // namespace cameo
@@ -86,13 +87,11 @@ std::string escape_name(const std::string &name, size_t limit = 200);
 #define CAMEO_CONCAT(a, b) CAMEO_CONCAT_(a, b)
 #define CAMEO_TRY_(tmp, decl, expr)                                                                                    \
   auto tmp = (expr);                                                                                                   \
-  if (!tmp.ok())                                                                                                       \
-    return tmp.errors();                                                                                               \
+  if (!tmp.ok()) return tmp.errors();                                                                                  \
   decl = std::move(*tmp)
 #define CAMEO_TRY(decl, expr) CAMEO_TRY_(CAMEO_CONCAT(result_, __LINE__), decl, expr)
 #define CAMEO_TRY_STATUS(expr)                                                                                         \
   do {                                                                                                                 \
     auto status_ = (expr);                                                                                             \
-    if (!status_.ok())                                                                                                 \
-      return status_.errors();                                                                                         \
+    if (!status_.ok()) return status_.errors();                                                                        \
   } while (0)

@@ -6,12 +6,10 @@
 // `end`.
 //
 //   word     [A-Za-z_][A-Za-z0-9_.]*             func, reduce.add, f32x16
-//   value    %name  %12  %"any bytes"  %name#2   `text` is the bare name, `spelling` the whole token (the key of a scope)
-//   symbol   @name  @"any bytes"
-//   integer  123  0x7f                           never signed: integer() and real() of the lexer take the sign
-//   real     1.5  2e-3  1.
-//   string   "a\n\x00"
-//   punct    ->  and every other single ASCII punctuation character
+//   value    %name  %12  %"any bytes"  %name#2   `text` is the bare name, `spelling` the whole token (the key of a
+//   scope) symbol   @name  @"any bytes" integer  123  0x7f                           never signed: integer() and real()
+//   of the lexer take the sign real     1.5  2e-3  1. string   "a\n\x00" punct    ->  and every other single ASCII
+//   punctuation character
 //   // starts a comment that ends with the line
 #pragma once
 
