@@ -5,6 +5,7 @@
 #include "cameo/ir/verify.h"
 #include "cameo/loop/print.h"
 #include "cameo/loop/verify.h"
+#include "cameo/ops/infer.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/support/files.h"
 
@@ -20,6 +21,17 @@ std::string joined(const std::vector<std::string> &words) {
   return out;
 }
 
+// Nodes that the rules of their operators forbid: the verifier knows what holds for all nodes, the rules what each op
+// means.
+std::vector<std::string> broken_rules(graph::Graph &graph) {
+  std::vector<std::string> findings;
+  for (const graph::Function &function : graph.functions())
+    for (const graph::Node *node : graph::Graph::all_nodes(function.body))
+      if (const std::optional<std::string> problem = ops::check_types(graph, *node))
+        findings.push_back(std::string(graph::name(node->op())) + " " + node->str() + ": " + *problem);
+  return findings;
+}
+
 // The verifier's findings as problems of the file: what it holds was written by a person or an earlier compiler.
 Diagnostics as_problems(const std::vector<std::string> &findings, const std::string &where) {
   Diagnostics out;
@@ -32,6 +44,7 @@ Result<std::string> opt_graph(const std::string &text, const std::string &where,
   CAMEO_TRY(const std::vector<const passes::Pass *> list, passes::parse_pass_list(joined(passes)));
   CAMEO_TRY(graph::Graph graph, graph::parse(text, where));
   if (Diagnostics problems = as_problems(graph::verify(graph), where); !problems.empty()) return problems;
+  if (Diagnostics problems = as_problems(broken_rules(graph), where); !problems.empty()) return problems;
   CAMEO_TRY([[maybe_unused]] const bool changed, passes::run_passes(graph, list));
   return graph::print(graph);
 }

@@ -105,7 +105,7 @@ Inferred infer_container(InferContext &c) {
     break;
   }
   // map_cast
-  CAMEO_CHECK(c.node.dtype, "map_cast without dtype");
+  if (!c.node.dtype) return Inferred::wrong("the type of the values is missing");
   return Type::tensor(*c.node.dtype, {1, c.word("form") == "sparse" ? Dim(c.integer("length")) : c.fresh()});
 }
 

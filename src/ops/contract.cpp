@@ -1,6 +1,7 @@
 // Contractions: y[out] = sum over the labels that out lacks of a[...] * b[...] (einsum of one or two operands).
 #include "rules.h"
 
+#include <algorithm>
 #include <map>
 
 namespace cameo::ops {
@@ -12,9 +13,12 @@ using namespace graph;
 Inferred infer_contract(InferContext &c) {
   const std::string_view equation = c.word("equation");
   const size_t arrow = equation.find("->");
-  CAMEO_CHECK(arrow != std::string_view::npos, "an equation without result");
+  if (arrow == std::string_view::npos) return Inferred::wrong("equation '" + std::string(equation) + "' has no result");
   std::map<char, Dim> extents;
   std::string_view inputs = equation.substr(0, arrow);
+  const auto named = size_t(std::count(inputs.begin(), inputs.end(), ',')) + 1;
+  if (named != (c.operand(1) ? 2u : 1u))
+    return Inferred::wrong("equation '" + std::string(equation) + "' names " + std::to_string(named) + " operands");
   for (size_t i = 0; i < 2 && c.operand(i); ++i) {
     const size_t comma = std::min(inputs.find(','), inputs.size());
     const std::string_view labels = inputs.substr(0, comma);

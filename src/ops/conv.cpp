@@ -19,8 +19,10 @@ template <class Kernel> Windows windows(InferContext &c, const Type &x, Kernel k
   const int n = x.rank() - 2;
   const auto &strides = c.ints("strides"), &dilations = c.ints("dilations");
   const auto &pads = c.dims("pads");
-  CAMEO_CHECK(int(strides.size()) == n && int(dilations.size()) == n && int(pads.size()) == 2 * n,
-              "bad window attributes");
+  if (int(strides.size()) != n || int(dilations.size()) != n || int(pads.size()) != 2 * n) {
+    w.problem = "strides, dilations or pads are not those of " + std::to_string(n) + " spatial axes";
+    return w;
+  }
   for (int i = 0; i < n; ++i) {
     if (strides[size_t(i)] < 1 || dilations[size_t(i)] < 1) {
       w.problem = "stride " + std::to_string(strides[size_t(i)]) + ", dilation " +
@@ -130,7 +132,7 @@ Inferred infer_pool(InferContext &c) {
   if (x.rank() < 3)
     return Inferred::wrong("the input has rank " + std::to_string(x.rank()) + ", not [n, c, spatial...]");
   const auto &kernel = c.ints("kernel");
-  CAMEO_CHECK(int(kernel.size()) == x.rank() - 2, "a kernel of another rank");
+  if (int(kernel.size()) != x.rank() - 2) return Inferred::wrong("a kernel of another rank");
   for (size_t i = 0; i < kernel.size(); ++i)
     if (kernel[i] < 1)
       return Inferred::wrong("kernel extent " + std::to_string(kernel[i]) + " of spatial axis " + std::to_string(i) +

@@ -12,7 +12,8 @@ using namespace graph;
 Inferred infer_elementwise(InferContext &c) {
   const Fn fn = *c.get<Fn>("fn");
   const FnInfo &row = info(fn);
-  CAMEO_CHECK(int(c.operands()) == row.arity, std::string(row.text) + " with a wrong number of operands");
+  if (int(c.operands()) != row.arity)
+    return Inferred::wrong(std::string(row.text) + " with a wrong number of operands");
   DType dtype = c.type(c.operands() - 1).dtype();
   if (fn == Fn::pow) dtype = c.type(0).dtype();
   for (size_t i = 0; i < c.operands(); ++i) {
@@ -73,7 +74,7 @@ Inferred infer_convert(InferContext &c) {
     if (std::string problem = scale_problem(c); !problem.empty()) return Inferred::wrong(std::move(problem));
     dtype = c.node.dtype ? *c.node.dtype : op == Op::quantize ? c.type(2).dtype() : c.type(1).dtype();
   } else {
-    CAMEO_CHECK(c.node.dtype, "a cast to nothing");
+    if (!c.node.dtype) return Inferred::wrong("the type to convert to is missing");
     dtype = *c.node.dtype;
     if (op == Op::bitcast && bits(dtype) != bits(c.type(0).dtype()))
       return Inferred::wrong(std::string(name(c.type(0).dtype())) + " and " + std::string(name(dtype)) +

@@ -81,7 +81,7 @@ Inferred infer_pad(InferContext &c) {
       shape[i] = c.fresh();
       continue;
     }
-    CAMEO_CHECK(low.size() == shape.size() && high.size() == shape.size(), "pads of another rank");
+    if (low.size() != shape.size() || high.size() != shape.size()) return Inferred::wrong("pads of another rank");
     const std::string_view mode = c.word("mode");
     for (const Dim &pad : {low[i], high[i]}) {
       if (!pad.is_constant() || !shape[i].is_constant() || pad.value() <= 0) continue;

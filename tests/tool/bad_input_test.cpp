@@ -237,7 +237,7 @@ TEST(BadInput, B22ToB27NamesInTheHeaderAreData) {
   const std::vector<std::string> names = {"*/ int evil; /*",
                                           "a\nint evil;",
                                           "a\"; int evil; //",
-                                          "a??/\nint evil;",
+                                          "a?\?/\nint evil;",
                                           "a\\\nint evil;",
                                           std::string("a\0b", 3),
                                           "\xff\xfe",

@@ -146,4 +146,27 @@ TEST(Opt, PrintsWhatItReads) {
   EXPECT_EQ(cameo({"opt", s.write("e.loops", text), "--passes", "x"}).code, 2);
 }
 
+// What a person writes may be well formed and still break the rules of its operators.
+TEST(Opt, HoldsNodesAgainstTheRulesOfTheirOperators) {
+  Scratch s;
+  auto graph = [](const std::string &node) {
+    return "graph @g stage canonical {\n  main(%x: f32[2, 3], %w: f32[3, 4]) {\n    %y = " + node +
+           "\n    yield %y as \"y\"\n  }\n}\n";
+  };
+  const Ended good =
+      cameo({"opt", s.write("good.graph", graph("contract %x, %w {equation = \"mk,kn->mn\"} : f32[2, 4]")), "--passes",
+             "fuse"});
+  EXPECT_EQ(good.code, 0) << good.err;
+  for (const char *node :
+       {"contract %x, %w {equation = \"mk,kn\"} : f32[2, 4]", "contract %x, %w {equation = \"mk->mk\"} : f32[2, 3]",
+        "contract %x, %w {equation = \"mk,kn->mz\"} : f32[2, 4]",
+        "contract %x, %w {equation = \"mk,k->mk\"} : f32[2, 3]",
+        "contract %x, %w {equation = \"mk,kn->mn\"} : f32[2, 5]"}) {
+    const Ended bad = cameo({"opt", s.write("bad.graph", graph(node)), "--passes", "fuse"});
+    EXPECT_EQ(bad.code, 65) << node << ": " << bad.err;
+    EXPECT_NE(bad.err.find("contract"), std::string::npos) << bad.err;
+    EXPECT_EQ(std::count(bad.err.begin(), bad.err.end(), '\n'), 1) << bad.err;
+  }
+}
+
 } // namespace
