@@ -133,21 +133,37 @@ Dim mod(const Dim &a, const Dim &b) {
   return DimBuilder::from_call(Atom::Kind::mod, {a, b});
 }
 
+// The arguments of `dim` as an extremum of that kind, perhaps behind a constant (max(n, 3) - 3 was max(n - 3, 0)); else
+// `dim` itself.
+static std::vector<Dim> arguments(Atom::Kind kind, const Dim &dim) {
+  std::vector<Term> terms = DimBuilder::terms(dim);
+  const Dim constant = !terms.empty() && terms.back().factors.empty() ? Dim(terms.back().coefficient) : Dim(0);
+  const Dim rest = dim - constant;
+  const Atom *inner = as_atom(rest, kind);
+  if (!inner) return {dim};
+  std::vector<Dim> args;
+  for (const Dim &arg : inner->args) args.push_back(arg + constant);
+  return args;
+}
+
+// Whether a <= b is certain: by the bounds of their difference, or of that between b and an argument of a = min(...),
+// or between an argument of b = max(...) and a.
+static bool at_most(const Dim &a, const Dim &b) {
+  auto direct = [](const Dim &x, const Dim &y) {
+    const Interval gap = (y - x).bounds();
+    return gap.lower && *gap.lower >= 0;
+  };
+  const std::vector<Dim> lows = arguments(Atom::Kind::min, a), highs = arguments(Atom::Kind::max, b);
+  return std::any_of(lows.begin(), lows.end(), [&](const Dim &low) { return direct(low, b); }) ||
+         std::any_of(highs.begin(), highs.end(), [&](const Dim &high) { return direct(a, high); });
+}
+
 static Dim extremum(Atom::Kind kind, const Dim &a, const Dim &b) {
   if (!a.valid()) return a;
   if (!b.valid()) return b;
   // min and max are associative, commutative and idempotent: one flat, sorted list without repetition.
-  std::vector<Dim> args;
-  for (const Dim &side : {a, b}) {
-    // max(n, 3) - 3 was max(n - 3, 0): look for the one atom behind a constant.
-    std::vector<Term> terms = DimBuilder::terms(side);
-    Dim constant = !terms.empty() && terms.back().factors.empty() ? Dim(terms.back().coefficient) : Dim(0);
-    Dim rest = side - constant;
-    if (const Atom *inner = as_atom(rest, kind))
-      for (const Dim &arg : inner->args) args.push_back(arg + constant);
-    else
-      args.push_back(side);
-  }
+  std::vector<Dim> args = arguments(kind, a);
+  for (Dim &arg : arguments(kind, b)) args.push_back(std::move(arg));
   for (const Dim &arg : args)
     if (!arg.valid()) return arg;
   std::sort(args.begin(), args.end());
@@ -157,8 +173,7 @@ static Dim extremum(Atom::Kind kind, const Dim &a, const Dim &b) {
   std::vector<Dim> kept = std::move(args);
   for (size_t i = kept.size(); i-- > 0;) {
     auto beats = [&](const Dim &other) {
-      Interval gap = (kind == Atom::Kind::max ? other - kept[i] : kept[i] - other).bounds();
-      return gap.lower && *gap.lower >= 0;
+      return kind == Atom::Kind::max ? at_most(kept[i], other) : at_most(other, kept[i]);
     };
     bool dropped = false;
     for (size_t j = 0; j < kept.size() && !dropped; ++j) dropped = j != i && beats(kept[j]);
