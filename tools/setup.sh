@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(
-  g++ cmake ninja-build ccache
+  g++ cmake make ninja-build ccache
   llvm-19-dev liblld-19-dev clang-19      # code generation; clang compiles the runtime part of every library
   libonnx-dev libprotobuf-dev             # ONNX's protobuf classes
   libcli11-dev libspdlog-dev nlohmann-json3-dev zlib1g-dev libzstd-dev
