@@ -14,7 +14,7 @@ packages=(
 # Whether what a package is for is there: an own CMake, Ninja or compiler counts as well as Debian's.
 installed() {
   case $1 in
-  g++ | ccache) command -v "$1" >/dev/null && return ;;
+  g++ | ccache | make) command -v "$1" >/dev/null && return ;;
   cmake) command -v cmake >/dev/null && printf '3.25\n%s\n' "$(cmake --version | sed -n '1s/[^0-9]*//p')" | sort -CV && return ;;
   ninja-build) command -v ninja >/dev/null && return ;;
   esac
