@@ -28,7 +28,7 @@ std::vector<std::string> broken_rules(graph::Graph &graph) {
   for (const graph::Function &function : graph.functions())
     for (const graph::Node *node : graph::Graph::all_nodes(function.body))
       if (const std::optional<std::string> problem = ops::check_types(graph, *node))
-        findings.push_back(std::string(graph::name(node->op())) + " " + node->str() + ": " + *problem);
+        findings.push_back(node->str() + ": " + *problem);
   return findings;
 }
 

@@ -1,6 +1,8 @@
 // Point boxes: the unrolled innermost part of a stage, its accumulators, its epilogue and its stores.
 #include "lowerer.h"
 
+#include "cameo/loop/visit.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -401,9 +403,7 @@ void Lowerer::store_result(int32_t stage, const StageStore &store, const Point &
     const Index &i = store.indices[d];
     const Extent &extent = buffer.dims[d];
     // An axis that runs over the dim stays inside, whatever its extent is.
-    if (i.indirect < 0 && i.constant == 0 && i.axes.size() == 1 && i.axes[0].second == 1 &&
-        kernel_.stages[stage].axes[i.axes[0].first].extent == extent)
-      continue;
+    if (const int32_t axis = axis_of(i); axis >= 0 && kernel_.stages[stage].axes[axis].extent == extent) continue;
     checked.push_back(coordinates[d]);
     dims.push_back(d);
     Range r;

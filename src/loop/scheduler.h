@@ -248,17 +248,6 @@ private:
     plain_root(s);
   }
 
-  // Every coordinate of the read is the axis of the same number.
-  static bool pointwise(const Expr &e) {
-    for (size_t d = 0; d < e.indices.size(); ++d) {
-      const Index &i = e.indices[d];
-      if (i.indirect >= 0 || i.constant != 0 || i.axes.size() != 1 || i.axes[0].first != static_cast<int32_t>(d) ||
-          i.axes[0].second != 1)
-        return false;
-    }
-    return e.rule == OutOfRange::never;
-  }
-
   // Whether the stage reads a reduction, directly or through other stages.
   bool reads_reduction(int32_t s) const { return behind_sum_[static_cast<size_t>(s)]; }
 

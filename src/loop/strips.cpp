@@ -2,6 +2,7 @@
 #include "cameo/loop/strips.h"
 
 #include "cameo/loop/visit.h"
+#include "scheduler.h"
 
 #include <algorithm>
 #include <set>
@@ -14,20 +15,12 @@ constexpr double kFmaPerCycle = 16;        ///< multiply-adds of f32
 /// The third-level cache serves tensors of up to that many times the second-level cache nearly as fast: measured,
 /// strips of smaller ones gain nothing.
 constexpr double kServed = 4;
-constexpr int64_t kTasks = 8;
 
 bool plain_stage(const Stage &s) {
   const bool f32 = s.types.size() == 1 && s.types[0] == Scalar::f32;
   return f32 && std::all_of(s.axes.begin(), s.axes.end(), [](const Axis &a) {
            return a.kind != AxisKind::sequential && a.extent.is_constant() && a.extent.value > 0;
          });
-}
-
-bool pointwise(const Expr &e) {
-  if (e.rule != OutOfRange::never) return false;
-  for (size_t d = 0; d < e.indices.size(); ++d)
-    if (axis_of(e.indices[d]) != static_cast<int32_t>(d)) return false;
-  return true;
 }
 
 class Finder {
@@ -224,7 +217,7 @@ StripPlan plan_strips(const Kernel &kernel, const StripChain &chain, int32_t inn
   }
   plan.by_image = images >= double(kTasks);
   if (plan.by_image) {
-    plan.tasks = static_cast<int32_t>(kTasks);
+    plan.tasks = kTasks;
     return plan;
   }
   auto repeated = [&](int64_t tasks) {
@@ -233,9 +226,9 @@ StripPlan plan_strips(const Kernel &kernel, const StripChain &chain, int32_t inn
       cycles += images * double((tasks - 1) * (plan.window[i] - plan.advance[i])) * sizes[i].work / kFmaPerCycle;
     return cycles;
   };
-  plan.tasks = static_cast<int32_t>(std::min(kTasks, height / plan.rows));
+  plan.tasks = static_cast<int32_t>(std::min<int64_t>(kTasks, height / plan.rows));
   // Fewer tasks where rows that two of them compute would cost much of what strips save.
-  if (repeated(plan.tasks) > plan.saved / 2) plan.tasks = std::min<int32_t>(plan.tasks, kTasks / 2);
+  if (repeated(plan.tasks) > plan.saved / 2) plan.tasks = std::min(plan.tasks, kTasks / 2);
   plan.spent = repeated(plan.tasks);
   return plan;
 }

@@ -39,4 +39,10 @@ int32_t axis_of(const Index &index) {
   return plain ? index.axes[0].first : -1;
 }
 
+bool pointwise(const Expr &read) {
+  for (size_t d = 0; d < read.indices.size(); ++d)
+    if (axis_of(read.indices[d]) != static_cast<int32_t>(d)) return false;
+  return read.rule == OutOfRange::never;
+}
+
 } // namespace cameo::loop

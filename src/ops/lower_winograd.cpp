@@ -114,13 +114,12 @@ Problem lower_winograd(Lowering &l, const graph::Node &node, int64_t m) {
   };
   // rows = B^T d, v = rows B
   const Space patch = tiles("i", n, "j", n, "c", xs[1]);
-  const int32_t rows = add_stage(patch, "rows", k.pick(0, winograd_input(k, m, [&](int64_t a) {
-                                                         return l.read(x,
-                                                                       {loop::axis_index(2), loop::axis_index(5),
-                                                                        loop::axis_index(3, m, a - top),
-                                                                        window_index(4, m, 1, 1, -left)},
-                                                                       rule, 0);
-                                                       })));
+  auto pixel = [&](int64_t a) {
+    return l.read(
+        x, {loop::axis_index(2), loop::axis_index(5), loop::axis_index(3, m, a - top), window_index(4, m, 1, 1, -left)},
+        rule, 0);
+  };
+  const int32_t rows = add_stage(patch, "rows", k.pick(0, winograd_input(k, m, pixel)));
   const int32_t v =
       add_stage(patch, "v", k.pick(1, winograd_input(k, m, [&](int64_t a) { return element(rows, 1, a); })));
   // m[i, j] = sum over c of v[i, j, c] u[i n + j, c, o]

@@ -101,28 +101,28 @@ TEST(Rows, Softmax) {
               1e-5);
 }
 
-TEST(Rows, SoftmaxAlongASymbolicAxis) {
-  const Values x = some(5 * 6, 4);
-  Values want(30);
-  for (size_t c = 0; c < 6; ++c) {
+// Softmax down each column of x: [rows, columns].
+Values softmax_of_columns(const Values &x, size_t rows, size_t columns) {
+  Values result(x.size());
+  for (size_t c = 0; c < columns; ++c) {
     Values column;
-    for (size_t r = 0; r < 5; ++r) column.push_back(x[r * 6 + c]);
+    for (size_t r = 0; r < rows; ++r) column.push_back(x[r * columns + c]);
     column = softmax(column);
-    for (size_t r = 0; r < 5; ++r) want[r * 6 + c] = column[r];
+    for (size_t r = 0; r < rows; ++r) result[r * columns + c] = column[r];
   }
+  return result;
+}
+
+TEST(Rows, SoftmaxAlongASymbolicAxis) {
+  const Values x = some(5 * 6, 4), want = softmax_of_columns(x, 5, 6);
   check_graph(graph_text("%x: f32[n, 2, 3]", "    %y = softmax %x {axis = 0, log = false} : f32[n, 2, 3]"), {x}, {want},
               1e-6, {5});
 }
 
 TEST(Rows, WhatReadsASymbolicSoftmaxTwiceStaysOutsideItsSums) {
   const Values x = some(5 * 6, 4);
-  Values want(30);
-  for (size_t c = 0; c < 6; ++c) {
-    Values column;
-    for (size_t r = 0; r < 5; ++r) column.push_back(x[r * 6 + c]);
-    column = softmax(column);
-    for (size_t r = 0; r < 5; ++r) want[r * 6 + c] = std::pow(1 / (1 + std::exp(-column[r])), 2);
-  }
+  Values want = softmax_of_columns(x, 5, 6);
+  for (double &e : want) e = std::pow(1 / (1 + std::exp(-e)), 2);
   graph::Graph g =
       parse_graph(graph_text("%x: f32[1, n, m, 3]", "    %s = softmax %x {axis = 1, log = false} : f32[1, n, m, 3]\n"
                                                     "    %h = sigmoid %s : f32[1, n, m, 3]\n"

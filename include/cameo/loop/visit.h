@@ -19,4 +19,7 @@ void for_each_stage_read(const Kernel &kernel, int32_t stage, const std::functio
 /// The axis that an index is, without coefficient, constant or run-time part; -1 when it is something else.
 int32_t axis_of(const Index &index);
 
+/// Whether every coordinate of a read is the axis of the same number, always inside: point by point.
+bool pointwise(const Expr &read);
+
 } // namespace cameo::loop
