@@ -15,14 +15,16 @@ namespace {
 constexpr OpRow kRows[] = {
 #define OP(domain, name, since, deprecated, inputs, outputs, types, attributes)                                        \
   {domain, name, since, deprecated, inputs, outputs, types, attributes},
-#include "op_table.def"
+#include "op_table/onnx_a_l.def"
+#include "op_table/onnx_m_z.def"
+#include "op_table/onnx_ml.def"
 #undef OP
 };
 
 constexpr TypeSet kTypeSets[] = {
 #define TYPES(id, tensor, sequence, optional, optional_sequence, maps)                                                 \
   {tensor, sequence, optional, optional_sequence, maps},
-#include "op_table.def"
+#include "op_table/types.def"
 #undef TYPES
 };
 
@@ -35,7 +37,7 @@ struct Domain {
 // In the order of the table.
 constexpr Domain kDomains[] = {
 #define DOMAIN(name, newest) {name, newest},
-#include "op_table.def"
+#include "op_table/types.def"
 #undef DOMAIN
 };
 int domain_rank(std::string_view domain) {
@@ -55,13 +57,13 @@ std::string_view take(std::string_view &text, char separator) {
 int to_int(std::string_view text) {
   int value = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  CAMEO_CHECK(error == std::errc() && end == text.data() + text.size(), "op_table.def: bad number");
+  CAMEO_CHECK(error == std::errc() && end == text.data() + text.size(), "op_table: bad number");
   return value;
 }
 
 const TypeSet &type_set(std::string_view id) {
   int i = to_int(id);
-  CAMEO_CHECK(i >= 0 && i < int(std::size(kTypeSets)), "op_table.def: type set out of range");
+  CAMEO_CHECK(i >= 0 && i < int(std::size(kTypeSets)), "op_table: type set out of range");
   return kTypeSets[i];
 }
 
@@ -84,12 +86,12 @@ std::vector<OpParameter> parameters(std::string_view text, const TypeParameters 
                                     : OpParameter::Arity::heterogeneous;
       p.minimum = head[mark] == '?' ? 0 : to_int(head.substr(mark + 1));
     }
-    CAMEO_CHECK(!rest.empty(), "op_table.def: a parameter without type");
+    CAMEO_CHECK(!rest.empty(), "op_table: a parameter without type");
     if (rest[0] == '#') {
       p.types = type_set(rest.substr(1));
     } else {
       auto at = std::find(types.names.begin(), types.names.end(), rest);
-      CAMEO_CHECK(at != types.names.end(), "op_table.def: unknown type parameter " + std::string(rest));
+      CAMEO_CHECK(at != types.names.end(), "op_table: unknown type parameter " + std::string(rest));
       p.type_parameter = int(at - types.names.begin());
       p.types = types.sets[size_t(p.type_parameter)];
     }
@@ -114,7 +116,7 @@ std::pair<int, int> arity(const std::vector<OpParameter> &list) {
 AttributeKind attribute_kind(char c) {
   constexpr std::string_view letters = "fistgxpFIS";
   size_t i = letters.find(c);
-  CAMEO_CHECK(i != std::string_view::npos, "op_table.def: unknown attribute kind");
+  CAMEO_CHECK(i != std::string_view::npos, "op_table: unknown attribute kind");
   return AttributeKind(i);
 }
 
@@ -163,7 +165,7 @@ OpSignature decode(const OpRow &row) {
     std::string_view rest = take(text, ' ');
     OpAttribute a;
     a.name = take(rest, ':');
-    CAMEO_CHECK(!rest.empty(), "op_table.def: an attribute without kind");
+    CAMEO_CHECK(!rest.empty(), "op_table: an attribute without kind");
     a.kind = attribute_kind(rest[0]);
     a.required = rest.size() > 1 && rest[1] == '!';
     if (rest.size() > 1 && rest[1] == '=') a.default_text = rest.substr(2);
