@@ -22,7 +22,7 @@ time_limit=900 # seconds per test program
 
 tools/setup.sh
 logs=build/logs
-mkdir -p $logs
+mkdir -p $logs/onnx-backend
 passed=0 failed=0
 
 # configure_and_build PRESET TARGET...: quiet unless it fails; a failure is the end.
@@ -115,11 +115,14 @@ configure_and_build release
 run_tests release $(all_areas)
 run_scripts release
 shared=${CAMEO_SHARED:-../shared}
-if [ -d "$shared/onnx-backend" ]; then
-  run_cases onnx-backend "$shared/onnx-backend"
-else
-  run_cases onnx-backend /usr/share/libonnx-testdata/data BFLOAT16 # ONNX 1.12 wrote bf16 as u16
-fi
+for list in tests/cases/onnx-backend/*.txt; do
+  suite=$(basename "$list" .txt)
+  if [ -d "$shared/onnx-backend" ]; then
+    run_cases "onnx-backend/$suite" "$shared/onnx-backend/$suite"
+  else
+    run_cases "onnx-backend/$suite" "/usr/share/libonnx-testdata/data/$suite" BFLOAT16 # ONNX 1.12 wrote bf16 as u16
+  fi
+done
 run_cases models "$shared/models"
 
 export ASAN_OPTIONS=detect_container_overflow=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
