@@ -43,20 +43,23 @@ Module dot_chains(const Target &target) {
                 [&](Builder &b, Value acc, Value x, Value y) { return b.target("vpdpbusd", vector, {acc, x, y}); });
 }
 
-Module read_stream(const Target &target) {
+Module read_stream(const Target &target, int64_t ahead) {
   Module module;
   Builder b(module, "read");
   b.function().exported = true;
   Type vector{Scalar::i32, target.lanes(32)};
   Value x = b.buffer_param("x", Scalar::i32, true, true, -1, 64), n = b.scalar_param("n");
   Value out = b.buffer_param("out", Scalar::i32, false);
-  constexpr int kSums = 8;
-  std::vector<Value> inits(kSums, b.constant_int(vector, 0));
+  // A sum for each load, and sums that do not combine to one instruction of two loads: the loads stay in their order,
+  // which is what prefetchers follow.
+  std::vector<Value> inits(kReads, b.constant_int(vector, 0));
   auto ends = b.for_loop(b.index_constant(0), n, kReads, inits, [&](Value i, std::span<const Value> values) {
     std::vector<Value> sums(values.begin(), values.end());
-    for (int k = 0; k < kReads; ++k)
-      sums[size_t(k % kSums)] =
-          b.binary(Opcode::bit_xor, sums[size_t(k % kSums)], b.load(x, (Affine(i) + k) * vector.lanes, vector.lanes));
+    for (int k = 0; k < kReads; ++k) {
+      const Affine at = (Affine(i) + k) * vector.lanes;
+      if (ahead > 0) b.prefetch(x, at + ahead / 4, 2);
+      sums[size_t(k)] = b.add(sums[size_t(k)], b.load(x, at, vector.lanes));
+    }
     return sums;
   });
   Value digest = ends[0];

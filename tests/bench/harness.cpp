@@ -135,7 +135,7 @@ Probe::Contender &Bench::control(Unit unit) {
     row.run = [=, env = env()] { chains(env, io.get(), kRounds); };
   } else if (unit == Unit::l2_bytes || unit == Unit::dram_bytes) {
     bool dram = unit == Unit::dram_bytes;
-    auto *read = compile(read_stream(target_)).function<void(cameo_env *, const void *, int64_t, void *)>("read");
+    auto *read = compile(read_stream(target_, dram ? 2048 : 0)).function<void(cameo_env *, const void *, int64_t, void *)>("read");
     int64_t bytes = dram ? std::max<int64_t>(256 << 20, 4 * target_.l3_bytes) : target_.l2_bytes / 2;
     int64_t vectors = bytes / int64_t(lanes * 4) / kReads * kReads;
     auto x = zeros<float>(size_t(vectors) * lanes), out = zeros<float>(lanes);
