@@ -1,6 +1,10 @@
 // Kernels of every shape under plain, default and hand-written schedules, compiled, against the oracle.
 #include "kernel_runner.h"
 
+#include "cameo/loop/print.h"
+
+#include <regex>
+
 namespace cameo::loop {
 namespace {
 
@@ -144,6 +148,25 @@ TEST(Schedules, DenseLayers) {
     const Kernel kernel = dense(m, n, k);
     expect_all_schedules(kernel, dense_bindings(kernel));
   }
+}
+
+// How far ahead of what it reads the code of dense(m, 256, 768) asks for weights, in elements.
+int64_t elements_ahead(int64_t m) {
+  const Kernel kernel = dense(m, 256, 768);
+  const Target target = codegen::resolve_targets("x86-64-v4")->back();
+  std::vector<Binding> bindings = dense_bindings(kernel);
+  const Schedule schedule = default_schedule(kernel, bindings, target);
+  Module module;
+  apply(module, kernel, bindings, target, schedule, "kernel");
+  const std::string text = print(module);
+  std::smatch found;
+  if (!std::regex_search(text, found, std::regex(R"(prefetch %\w+\[[^\]]* \+ (\d+)\])"))) return -1;
+  return std::stoll(found[1]);
+}
+
+TEST(Schedules, WeightsOfOneRowAreAskedForAPageAheadThoseOfManyAPanelAhead) {
+  EXPECT_EQ(elements_ahead(1), 4096 / 4);
+  EXPECT_GT(elements_ahead(64), 768 * 16);
 }
 
 TEST(Schedules, ConvolutionsWithoutHalo) {
