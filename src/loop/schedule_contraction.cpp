@@ -114,8 +114,28 @@ Binding Scheduler::grouped_panels(const KernelBuffer &w, const std::vector<std::
   return b;
 }
 
+// The axis of the columns of a constant matrix, where the result is stored across it: -1 when there is none. A sum of
+// many steps by vectors of columns and a scattered store cost less than a sum that gathers in each step.
+int32_t Scheduler::column_axis(int32_t s, int32_t sum) const {
+  constexpr int64_t kFewSteps = 8;
+  const Stage &acc = stage(sum);
+  int64_t steps = 1;
+  for (const Axis &axis : acc.axes)
+    if (axis.kind == AxisKind::reduction) steps *= extent(axis);
+  if (steps <= kFewSteps) return -1;
+  const std::vector<ReadInfo> reads = buffer_reads(sum);
+  for (int32_t a = stage(s).outer_rank(); a-- > 0;) {
+    bool constant = false, other = false;
+    for (const ReadInfo &r : reads)
+      if (moves_with(r, a)) (r.direct && r.constant_buffer ? constant : other) = true;
+    if (constant && !other && stores_along(s, a, false)) return a;
+  }
+  return -1;
+}
+
 bool Scheduler::tile_contraction(int32_t s, int32_t sum) {
-  const int32_t n = contiguous_axis(s);
+  if (const int32_t n = contiguous_axis(s); n >= 0 && tile_contraction(s, sum, n)) return true;
+  const int32_t n = column_axis(s, sum);
   return n >= 0 && tile_contraction(s, sum, n);
 }
 

@@ -160,29 +160,34 @@ private:
     return step;
   }
 
+  // Whether the stage's result can be stored by vectors along axis a: contiguous, or at least apart from each other.
+  bool stores_along(int32_t s, int32_t a, bool contiguous) const {
+    const Stage &st = stage(s);
+    if (st.stores.empty() || st.axes[a].kind == AxisKind::sequential ||
+        (st.axes[a].extent.is_constant() && st.axes[a].extent.value < 2))
+      return false;
+    for (const StageStore &store : st.stores) {
+      if (store.buffer < 0) continue;
+      const int64_t step = step_of(store.indices, bindings_[store.buffer], a);
+      if (store.accumulate || (contiguous ? step != 1 : step < 1 || step >= int64_t{1} << 40)) return false;
+      // A vector is stored whole or not at all: no lane of it may leave the buffer alone.
+      for (size_t d = 0; store.rule != OutOfRange::never && d < store.indices.size(); ++d) {
+        const Index &i = store.indices[d];
+        const bool moves =
+            std::any_of(i.axes.begin(), i.axes.end(), [&](const auto &entry) { return entry.first == a; });
+        if (moves && !(i.axes.size() == 1 && i.axes[0].second == 1 && i.constant == 0 && i.indirect < 0 &&
+                       st.axes[a].extent == k_.buffers[store.buffer].dims[d]))
+          return false;
+      }
+    }
+    return true;
+  }
+
   // The axis along which the stage's result is contiguous; -1 when there is none worth a vector.
   int32_t contiguous_axis(int32_t s) const {
-    const Stage &st = stage(s);
-    int32_t best = -1;
-    for (int32_t a = 0; a < st.outer_rank(); ++a) {
-      if (st.axes[a].kind == AxisKind::sequential || (st.axes[a].extent.is_constant() && st.axes[a].extent.value < 2))
-        continue;
-      bool good = !st.stores.empty();
-      for (const StageStore &store : st.stores) {
-        if (store.buffer < 0) continue;
-        good &= !store.accumulate && step_of(store.indices, bindings_[store.buffer], a) == 1;
-        // A vector is stored whole or not at all: no lane of it may leave the buffer alone.
-        for (size_t d = 0; store.rule != OutOfRange::never && d < store.indices.size(); ++d) {
-          const Index &i = store.indices[d];
-          const bool moves =
-              std::any_of(i.axes.begin(), i.axes.end(), [&](const auto &entry) { return entry.first == a; });
-          good &= !moves || (i.axes.size() == 1 && i.axes[0].second == 1 && i.constant == 0 && i.indirect < 0 &&
-                             st.axes[a].extent == k_.buffers[store.buffer].dims[d]);
-        }
-      }
-      if (good) best = a;
-    }
-    return best;
+    for (int32_t a = stage(s).outer_rank(); a-- > 0;)
+      if (stores_along(s, a, true)) return a;
+    return -1;
   }
 
   // Whether every read of the stage and of the stages inlined into it allows lanes along `axis`.
@@ -368,6 +373,7 @@ private:
   void pack_columns(const Expr &e, int32_t n, int64_t columns);
 
   bool tile_contraction(int32_t s, int32_t sum);
+  int32_t column_axis(int32_t s, int32_t sum) const;
   bool tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t strip_axis = -1);
   bool strips();
   static Binding grouped_panels(const KernelBuffer &w, const std::vector<std::pair<int32_t, int64_t>> &order,

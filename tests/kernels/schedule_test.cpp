@@ -150,6 +150,21 @@ TEST(Schedules, DenseLayers) {
   }
 }
 
+TEST(Schedules, DenseLayersWhoseResultsAreStoredByColumns) {
+  for (auto [m, n, k] : {std::array<int64_t, 3>{29, 64, 40}, {49, 24, 16}, {1, 33, 20}, {5, 12, 4}}) {
+    SCOPED_TRACE(std::to_string(m) + " " + std::to_string(n) + " " + std::to_string(k));
+    const Kernel kernel = dense(m, n, k);
+    std::vector<Binding> bindings = dense_bindings(kernel);
+    bindings[3] = packed(kernel.buffers[3], {{1, 1}, {0, 1}}, 64);
+    expect_all_schedules(kernel, bindings);
+    // Sums go along the columns of the weights, whatever the order of the result.
+    const Schedule schedule = default_schedule(kernel, bindings, codegen::resolve_targets("x86-64-v4")->back());
+    if (k > 8) {
+      EXPECT_EQ(schedule.stages[0].vector_axis, 1);
+    }
+  }
+}
+
 // How far ahead of what it reads the code of dense(m, 256, 768) asks for weights, in elements.
 int64_t elements_ahead(int64_t m) {
   const Kernel kernel = dense(m, 256, 768);
