@@ -185,7 +185,8 @@ ExprId Lowering::read(const Value *value, std::vector<Index> indices, OutOfRange
       axes[map.axes[0].first] = wanted;
       continue;
     }
-    // dim = sum of coefficient * axis with decreasing coefficients: a mixed-radix number.
+    // dim = sum of coefficient * axis with decreasing coefficients: a mixed-radix number. What lies outside the dim
+    // lies outside the first of its axes, since the division is of unsigned numbers: a filled read keeps its meaning.
     bool same = wanted.axes == map.axes && wanted.constant == 0 && wanted.indirect < 0;
     ExprId rest = same ? -1 : index_value(wanted);
     for (const auto &[axis, coefficient] : map.axes) {
@@ -197,7 +198,8 @@ ExprId Lowering::read(const Value *value, std::vector<Index> indices, OutOfRange
       rest = op(Opcode::urem, rest, integer(coefficient));
     }
   }
-  CAMEO_CHECK(rule == OutOfRange::never, "a guarded read of a stage in a space of its own");
+  CAMEO_CHECK(rule == OutOfRange::never || (rule == OutOfRange::fill && !s.space.partial),
+              "a guarded read of a stage in a space of its own");
   return as_value(kernel().read_stage(s.stage, std::move(axes), s.component, rule, fill), dtype);
 }
 
