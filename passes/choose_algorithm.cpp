@@ -1,5 +1,5 @@
-// Direct convolution or minimal filtering (see choose_algorithm.h), by the cycles that an analytical model of the
-// target expects.
+// Direct convolution, as a whole or in parts, or minimal filtering (see choose_algorithm.h), by the cycles that an
+// analytical model of the target expects.
 //
 // A matrix product keeps the multipliers busy but for its rows: few rows share each load of a filter. Minimal filtering
 // multiplies n^2 times per tile of m^2 results where direct convolution does 9 m^2, but it transforms tiles, one vector
@@ -46,31 +46,47 @@ std::string choose_algorithm(const Node &node, const loop::Target &target, const
   const std::vector<std::string> known = ops::algorithms(node);
   if (known.empty()) return {};
   const Node *conv = conv_of(node);
-  if (known.size() == 1 || !conv || options.winograd == Winograd::off || options.plain_schedules) return known.front();
-  const graph::Shape &x = conv->operand(0)->type().shape(), &y = conv->result()->type().shape();
+  if (known.size() == 1 || !conv || options.plain_schedules) return known.front();
+  auto knows = [&](const std::string &name) { return std::find(known.begin(), known.end(), name) != known.end(); };
+  const graph::Shape &x = conv->operand(0)->type().shape(), &w = conv->operand(1)->type().shape(),
+                     &y = conv->result()->type().shape();
   // Of any number of images, each comes after the other.
-  const double images = y[0].is_constant() ? double(y[0].value()) : 1, in = double(x[1].value()),
-               out = double(y[1].value());
-  const double height = double(y[2].value()), width = double(y[3].value());
-  const double lanes = target.lanes(32);
-  auto memory = [&](double points) { return points * in * out * 4 / kMemoryBytesPerCycle; };
-  const double plain = std::max(product_cycles(images * height * width, 9 * in, out, target), memory(9));
+  double points = y[0].is_constant() ? double(y[0].value()) : 1, filter = 1;
+  for (size_t d = 2; d < y.size(); ++d) {
+    points *= double(y[d].value());
+    filter *= double(w[d].value());
+  }
+  const double in = double(x[1].value()), out = double(y[1].value());
+  auto memory = [&](double filters) { return filters * in * out * 4 / kMemoryBytesPerCycle; };
+  auto direct = [&](double rows, double taps) {
+    return std::max(product_cycles(rows, taps * in, out, target), memory(taps));
+  };
   std::string best = known.front();
-  double least = plain * kMargin;
+  double least = direct(points, filter) * kMargin;
+  auto offer = [&](const std::string &name, double cycles) {
+    if (cycles >= least) return;
+    least = cycles;
+    best = name;
+  };
+  if (knows("parts")) {
+    double cycles = 0;
+    for (const ops::PartWork &part : ops::part_work(node)) cycles += direct(double(part.points), double(part.taps));
+    offer("parts", cycles);
+  }
+  if (options.winograd == Winograd::off) return best;
+  const double lanes = target.lanes(32);
   for (const int64_t m : {int64_t{2}, int64_t{4}}) {
     const std::string name = "winograd" + std::to_string(m);
-    if (std::find(known.begin(), known.end(), name) == known.end() || (m == 4 && options.winograd == Winograd::f2))
-      continue;
-    const double tiles = images * std::ceil(height / double(m)) * std::ceil(width / double(m)),
-                 points = double((m + 2) * (m + 2));
-    const double products = std::max(points * product_cycles(tiles, in, out, target), memory(points));
+    if (!knows(name) || (m == 4 && options.winograd == Winograd::f2)) continue;
+    const double images = y[0].is_constant() ? double(y[0].value()) : 1;
+    const double tiles =
+                     images * std::ceil(double(y[2].value()) / double(m)) * std::ceil(double(y[3].value()) / double(m)),
+                 filters = double((m + 2) * (m + 2));
+    const double products = std::max(filters * product_cycles(tiles, in, out, target), memory(filters));
     const double transforms =
         tiles * (std::ceil(in / lanes) * input_operations(m) + std::ceil(out / lanes) * output_operations(m)) /
         target.fma_per_cycle;
-    if (products + transforms < least) {
-      least = products + transforms;
-      best = name;
-    }
+    offer(name, products + transforms);
   }
   return best;
 }

@@ -34,16 +34,17 @@ bool Scheduler::fixed_rows(const std::vector<ReadInfo> &reads, const Stage &out,
 // Cycles of one reduction step over all tiles of the (m, n) plane: multiply-adds, loads, and the latency of the
 // accumulators, whichever is longest. A read that does not move along m is loaded once for all rows of the tile; one
 // that does not move along n is one scalar that is broadcast. Constants that stay the same along m and the reduction's
-// tile are hoisted: they cost a register.
+// tile are hoisted: they cost a register. With a panel, tiles are as wide as that.
 Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const Stage &out, const Stage &acc, int32_t n,
-                                     int64_t columns, int32_t lanes, int64_t steps) const {
+                                     int64_t columns, int32_t lanes, int64_t steps, int64_t panel) const {
   Tile best;
   const int64_t registers = t_.vector_registers;
   for (int32_t m = static_cast<int32_t>(out.axes.size()) - 1; m >= -1; --m) {
     if (m == n || (m >= 0 && out.axes[m].kind == AxisKind::sequential)) continue;
     const int64_t rows = m >= 0 ? extent(out.axes[m]) : 1;
     if (m >= 0 && (rows == 1 || (!out.axes[m].extent.is_constant() && fixed_rows(reads, out, n)))) continue;
-    for (int64_t nv = 1; nv <= 4; ++nv)
+    for (int64_t nv = 1; nv <= 4; ++nv) {
+      if (panel > 0 && nv * lanes != panel) continue;
       for (int64_t mr = 1; mr <= std::min<int64_t>(rows, registers); ++mr) {
         double loads = 0;
         int64_t live = mr * nv + 1;
@@ -71,6 +72,7 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
         const double cost = others * tiles * (std::max({fma, load, kFmaLatency}) + 0.15 * load + 0.5);
         if (cost < best.cost * 0.99) best = {m, mr, nv, cost};
       }
+    }
   }
   return best;
 }
@@ -161,7 +163,10 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t stri
   int64_t steps = 1;
   for (const Axis &axis : acc.axes)
     if (axis.kind == AxisKind::reduction) steps *= extent(axis);
-  const Tile tile = best_tile(reads, out, acc, n, columns, lanes, steps);
+  // A constant that other stages read too has the panels of the first one that was scheduled.
+  const int64_t given = weight ? panels_[weight->expr->source] : 0;
+  Tile tile = best_tile(reads, out, acc, n, columns, lanes, steps, given);
+  if (given > 0 && tile.cost == Tile{}.cost) tile = best_tile(reads, out, acc, n, columns, lanes, steps, 0);
   const int32_t m = tile.m;
   // Every vector is loaded for one multiply-add, as in a depthwise convolution or a pool: there is nothing to pack.
   const bool depthwise = std::any_of(reads.begin(), reads.end(),
@@ -199,15 +204,18 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t stri
     const bool grouped = axes.size() > 1;
     bool packs = true;
     for (const auto &[axis, coefficient] : axes) packs &= axis == n ? coefficient == 1 : coefficient % columns == 0;
-    if (packs) {
+    if (packs && given > 0) {
+      weight_bytes = bindings_[weight->expr->source].size * std::max(1, bits(w.dtype) / 8);
+    } else if (packs) {
       Binding b = grouped ? grouped_panels(w, order, dim, columns, panel, lanes) : packed(w, order, 64);
       b.aliased = bindings_[weight->expr->source].aliased;
       bindings_[weight->expr->source] = b;
       weight_bytes = b.size * std::max(1, bits(w.dtype) / 8);
       if (grouped) weight_bytes = weight_bytes * columns / w.dims[dim].value; // of one group
-      panel_elements = steps * panel;
-      if (!front.empty() || grouped) panel_elements = 0;
+      panels_[weight->expr->source] = panel;
     }
+    if (packs && front.empty() && !grouped && (given == 0 || given == panel))
+      panel_elements = bindings_[weight->expr->source].size / ((columns + panel - 1) / panel);
   }
   if (weight && depthwise) pack_columns(*weight->expr, n, columns);
   // Loop order: panels outermost when the weights exceed half of the second-level cache, rows outermost otherwise.

@@ -41,7 +41,7 @@ struct ReadInfo {
 class Scheduler {
 public:
   Scheduler(const Kernel &kernel, std::vector<Binding> &bindings, const Target &target)
-      : k_(kernel), bindings_(bindings), t_(target), plan_(plain_schedule(kernel)) {}
+      : k_(kernel), bindings_(bindings), t_(target), plan_(plain_schedule(kernel)), panels_(kernel.buffers.size(), 0) {}
 
   Schedule run() {
     // Elements of less than a byte are taken one at a time: neighbours share bytes.
@@ -367,7 +367,7 @@ private:
     double cost = std::numeric_limits<double>::infinity();
   };
   Tile best_tile(const std::vector<ReadInfo> &reads, const Stage &out, const Stage &acc, int32_t n, int64_t columns,
-                 int32_t lanes, int64_t steps) const;
+                 int32_t lanes, int64_t steps, int64_t panel = 0) const;
   std::pair<int64_t, int64_t> window_along(const Expr &e, const Stage &acc, int32_t m) const;
   bool fixed_rows(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n) const;
   void pack_columns(const Expr &e, int32_t n, int64_t columns);
@@ -454,6 +454,7 @@ private:
   std::vector<Binding> &bindings_;
   const Target &t_;
   Schedule plan_;
+  std::vector<int64_t> panels_; ///< per buffer: columns of the panels that it is packed by; 0: none
   std::vector<std::vector<int32_t>> readers_;
   std::vector<bool> behind_sum_;    ///< per stage: reads a reduction or is one
   std::vector<int32_t> kept_along_; ///< strips, per stage: the innermost axis of its ring of rows; -1: it has none

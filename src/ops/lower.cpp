@@ -1,6 +1,9 @@
 // The table from canonical op to the function that lowers it, and the lowering of groups (see cameo/ops/lower.h).
 #include "lowering.h"
+#include "window.h"
 #include "winograd.h"
+
+#include <algorithm>
 
 namespace cameo::ops {
 namespace {
@@ -128,6 +131,48 @@ Result<Lowered> unsupported(const Node &node, const std::string &why) {
   return Diagnostic{ExitCode::unsupported, where, why};
 }
 
+struct Refusal {
+  const Node *node;
+  std::string why;
+};
+
+// The stages of a node whose operands are bound, and its results.
+std::optional<Refusal> lower_results(Lowering &l, const Node &node, const std::string &algorithm) {
+  std::vector<Value *> results(node.results().begin(), node.results().end());
+  if (node.is(Op::fused)) {
+    for (const Node *inner : node.body()->nodes())
+      if (Problem p = lower_one(l, *inner, algorithm)) return Refusal{inner, *p};
+    results = node.body()->results();
+  } else if (Problem p = lower_one(l, node, algorithm)) {
+    return Refusal{&node, *p};
+  }
+  for (size_t i = 0; i < results.size(); ++i) l.store_result(results[i], i);
+  return {};
+}
+
+// The one convolution of a node whose other nodes compute point by point what it gives; null when there is none.
+const Node *pointwise_conv(const Node &node) {
+  if (node.is(Op::conv)) return &node;
+  if (!node.is(Op::fused) || node.result_count() != 1) return nullptr;
+  const Node *conv = nullptr;
+  for (const Node *inner : node.body()->nodes()) {
+    const bool first = !conv && inner->is(Op::conv);
+    const bool pointwise =
+        inner->is(Op::elementwise) || inner->is(Op::cast) || inner->is(Op::quantize) || inner->is(Op::dequantize);
+    if (first)
+      conv = inner;
+    else if (!pointwise || !conv || inner->result()->type().shape() != conv->result()->type().shape())
+      return nullptr;
+  }
+  return conv;
+}
+
+// The boxes that a convolution is computed by where windows of a dilated filter leave the image; empty: as a whole.
+std::vector<Part> parts_of(const Node &node) {
+  const Node *conv = pointwise_conv(node);
+  return conv ? window_parts(*conv) : std::vector<Part>{};
+}
+
 } // namespace
 
 std::vector<std::string> algorithms(const Node &node) {
@@ -136,6 +181,7 @@ std::vector<std::string> algorithms(const Node &node) {
     if (!function_of(node.op())) return {};
     if (node.is(Op::conv) && winograd_applies(node, *node.operand(1)))
       list.insert(list.end(), {"winograd2", "winograd4"});
+    if (!parts_of(node).empty()) list.emplace_back("parts");
     return list;
   }
   const graph::Region *body = node.body();
@@ -146,6 +192,14 @@ std::vector<std::string> algorithms(const Node &node) {
     for (size_t i = 0; inner->is(Op::conv) && i < node.operand_count(); ++i)
       if (body->argument(i) == inner->operand(1) && winograd_applies(*inner, *node.operand(i)))
         list.insert(list.end(), {"winograd2", "winograd4"});
+  if (!parts_of(node).empty()) list.emplace_back("parts");
+  return list;
+}
+
+std::vector<PartWork> part_work(const Node &node) {
+  std::vector<PartWork> list;
+  for (const Part &part : parts_of(node))
+    list.push_back({part.points() / part.box[1].second, taps_of(*pointwise_conv(node), part)});
   return list;
 }
 
@@ -157,18 +211,20 @@ Result<Lowered> lower(const Node &node, const LowerOptions &options) {
       if (Problem p = bad_value(node.operand(i))) return unsupported(node, *p);
       l.bind_operand(body->argument(i), node.operand(i), i);
     }
-    for (const Node *inner : body->nodes())
-      if (Problem p = lower_one(l, *inner, options.algorithm)) return unsupported(*inner, *p);
-    const std::vector<Value *> results = body->results();
-    for (size_t i = 0; i < results.size(); ++i) l.store_result(results[i], i);
   } else {
     for (size_t i = 0; i < node.operand_count(); ++i)
       if (node.operand(i)) {
         if (Problem p = bad_value(node.operand(i))) return unsupported(node, *p);
         l.bind_operand(node.operand(i), node.operand(i), i);
       }
-    if (Problem p = lower_one(l, node, options.algorithm)) return unsupported(node, *p);
-    for (size_t i = 0; i < node.result_count(); ++i) l.store_result(node.result(i), i);
+  }
+  if (options.algorithm != "parts") {
+    if (std::optional<Refusal> r = lower_results(l, node, options.algorithm)) return unsupported(*r->node, r->why);
+    return l.finish(origin_of(node));
+  }
+  for (const Part &part : parts_of(node)) {
+    l.begin_part(part);
+    if (std::optional<Refusal> r = lower_results(l, node, options.algorithm)) return unsupported(*r->node, r->why);
   }
   return l.finish(origin_of(node));
 }

@@ -88,10 +88,17 @@ Problem lower_conv(Lowering &l, const graph::Node &node) {
   std::vector<Index> weight{c.result, {}}, input{c.space.dims[0], c.group};
   bool inside = true;
   for (size_t d = 0; d + 2 < ws.size(); ++d) {
-    const int32_t tap = Lowering::add_reduction(stage, "k" + std::to_string(d), l.extent(ws[d + 2]));
-    weight.push_back(loop::axis_index(tap));
-    input.push_back(window.coordinate(l, d, c.space.dims[d + 2], loop::axis_index(tap)));
-    inside = inside && window.inside(d, xs[d + 2], ys[d + 2], ws[d + 2]);
+    loop::Extent taps = l.extent(ws[d + 2]);
+    int64_t first = 0;
+    if (const Part *part = l.part()) {
+      const Window::Taps in = window.taps_inside(d, part->box[d + 2].first, xs[d + 2].value(), ws[d + 2].value());
+      first = in.first;
+      taps = in.count;
+    }
+    const Index tap = loop::axis_index(Lowering::add_reduction(stage, "k" + std::to_string(d), taps), 1, first);
+    weight.push_back(tap);
+    input.push_back(window.coordinate(l, d, c.space.dims[d + 2], tap));
+    inside = inside && (l.part() || window.inside(d, xs[d + 2], ys[d + 2], ws[d + 2]));
   }
   if (groups == 1 || !ws[1].is(1)) { // else depthwise: the group is the input's channel
     const int32_t channel = Lowering::add_reduction(stage, "c", l.extent(ws[1]));

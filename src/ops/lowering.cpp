@@ -75,11 +75,25 @@ int32_t Lowering::add_reduction(loop::Stage &stage, std::string name, loop::Exte
 
 Space Lowering::space(const Shape &shape) {
   Space space;
+  const bool whole = !part_ || !std::equal(shape.begin(), shape.end(), part_->shape.begin(), part_->shape.end(),
+                                           [](const Dim &d, int64_t extent) { return d.is(extent); });
   for (size_t d = 0; d < shape.size(); ++d) {
-    space.axes.push_back({"d" + std::to_string(d), extent(shape[d]), AxisKind::parallel});
-    space.dims.push_back(loop::axis_index(static_cast<int32_t>(d)));
+    const auto [first, count] = whole ? std::pair<int64_t, int64_t>{0, 0} : part_->box[d];
+    space.axes.push_back({"d" + std::to_string(d), whole ? extent(shape[d]) : loop::Extent(count), AxisKind::parallel});
+    space.dims.push_back(loop::axis_index(static_cast<int32_t>(d), 1, first));
   }
   return space;
+}
+
+int64_t Part::points() const {
+  int64_t points = 1;
+  for (const auto &[first, count] : box) points *= count;
+  return points;
+}
+
+void Lowering::begin_part(const Part &part) {
+  part_ = part;
+  std::erase_if(sources_, [](const auto &entry) { return entry.second.stage >= 0; });
 }
 
 Space Lowering::space_of(const Shape &shape, const std::vector<Value *> &operands) {
@@ -174,7 +188,7 @@ ExprId Lowering::read(const Value *value, std::vector<Index> indices, OutOfRange
   }
   if (s.stage < 0) return as_value(kernel().read(buffer_of(s), std::move(indices), rule, fill), dtype);
   // A stage in a space of its own: its axes are found again in the reader's indices, or by division.
-  if (s.space.axes.size() == indices.size())
+  if (s.space.axes.size() == indices.size() && !part_)
     return as_value(kernel().read_stage(s.stage, std::move(indices), s.component, rule, fill), dtype);
   std::vector<Index> axes(s.space.axes.size());
   for (size_t d = 0; d < s.space.dims.size(); ++d) {
@@ -325,7 +339,9 @@ void Lowering::store_result(const Value *value, size_t index) {
     lowered_.arguments[s.buffer].index = index;
     return;
   }
-  const int32_t buffer = add_result_buffer(value);
+  const auto [known, added] = results_.try_emplace(index, -1); // parts share it
+  if (added) known->second = add_result_buffer(value);
+  const int32_t buffer = known->second;
   lowered_.arguments[buffer].index = index;
   int32_t number = s.stage, component = s.component;
   Space space = s.space;

@@ -32,6 +32,13 @@ struct Space {
   bool partial = false; ///< some points lie outside of the tensor: they are not stored, and read whatever is near
 };
 
+/// A box of a tensor of that shape, which is computed by stages of its own.
+struct Part {
+  std::vector<int64_t> shape;
+  std::vector<std::pair<int64_t, int64_t>> box; ///< first index and extent, per dim
+  int64_t points() const;
+};
+
 class Lowering {
 public:
   explicit Lowering(std::string name);
@@ -41,8 +48,10 @@ public:
   /// Adds a reduction axis to a stage and returns its number.
   static int32_t add_reduction(loop::Stage &stage, std::string name, loop::Extent extent);
   loop::Extent extent(const graph::Dim &dim) { return lowered_.extent(dim); }
-  /// One parallel axis per dim: d0, d1, ...
+  /// One parallel axis per dim: d0, d1, ...; of the part where one is being lowered and `shape` is that of its tensor.
   Space space(const graph::Shape &shape);
+  /// The part that is being lowered; null: all of it.
+  const Part *part() const { return part_ ? &*part_ : nullptr; }
   /// The space in which an elementwise op of that result shape reads `operands`: that of an operand computed in a space
   /// of its own, else one axis per dim.
   Space space_of(const graph::Shape &shape, const std::vector<graph::Value *> &operands);
@@ -101,7 +110,9 @@ public:
 
   /// Node operand `index` is this buffer's content.
   void bind_operand(const graph::Value *inside, const graph::Value *outside, size_t index);
-  /// Stores result `index` of the node, which is `value`.
+  /// From here on stages compute that part. The same nodes are lowered once for each part of their result.
+  void begin_part(const Part &part);
+  /// Stores result `index` of the node, which is `value`, or the part of it.
   void store_result(const graph::Value *value, size_t index);
   /// Removes stages that nothing needs, verifies and gives the kernel away.
   Lowered finish(std::string origin);
@@ -127,6 +138,8 @@ private:
   Lowered lowered_;
   std::map<uint32_t, Source> sources_; ///< by value id
   std::map<std::string, int> names_;
+  std::map<size_t, int32_t> results_; ///< buffers by number of the result
+  std::optional<Part> part_;
   bool partial_ = false; ///< some stage has points outside of its tensor
 };
 

@@ -1,6 +1,8 @@
 // Sliding windows (see window.h).
 #include "window.h"
 
+#include <algorithm>
+
 namespace cameo::ops {
 
 Window Window::of(const graph::Node &node) {
@@ -39,6 +41,60 @@ bool Window::inside(size_t d, const graph::Dim &x, const graph::Dim &y, const gr
   if (x.is_constant() && y.is_constant() && reach.is_constant())
     return (y.value() - 1) * strides[d] + reach.value() < x.value();
   return high[d].is(0) && y == floordiv(x - reach - 1, strides[d]) + 1;
+}
+
+Window::Taps Window::taps_inside(size_t d, int64_t output, int64_t x, int64_t taps) const {
+  const int64_t start = output * strides[d] - low[d].value(); // of the first tap
+  auto up = [&](int64_t distance) { return distance <= 0 ? 0 : (distance + dilations[d] - 1) / dilations[d]; };
+  const int64_t first = up(-start), end = std::min(taps, up(x - start)); // taps in front of 0, taps in front of x
+  return {first, std::max<int64_t>(end - first, 0)};
+}
+
+std::vector<Part> window_parts(const graph::Node &conv) {
+  constexpr size_t kMostParts = 9; // of a result: a 3 x 3 filter whose corners, edges and centre differ
+  const Window window = Window::of(conv);
+  const std::optional<std::vector<int64_t>> x = conv.operand(0)->type().static_shape(),
+                                            w = conv.operand(1)->type().static_shape(),
+                                            y = conv.result()->type().static_shape();
+  if (!x || !w || !y || conv.integer("group") != 1 || graph::product(conv.result()->type().shape()).is(0)) return {};
+  if (std::all_of(window.dilations.begin(), window.dilations.end(), [](int64_t d) { return d == 1; })) return {};
+  std::vector<Part> parts{{*y, {{0, (*y)[0]}, {0, (*y)[1]}}}};
+  for (size_t d = 0; d + 2 < y->size(); ++d) {
+    if (!window.low[d].is_constant() || window.low[d].value() < 0) return {};
+    std::vector<std::pair<int64_t, int64_t>> pieces; // start and extent
+    Window::Taps last;
+    for (int64_t o = 0; o < (*y)[d + 2]; ++o) {
+      const Window::Taps taps = window.taps_inside(d, o, (*x)[d + 2], (*w)[d + 2]);
+      if (taps.count == 0) return {};
+      if (pieces.empty() || taps != last) pieces.emplace_back(o, 0);
+      if (pieces.size() * parts.size() > kMostParts) return {};
+      ++pieces.back().second;
+      last = taps;
+    }
+    std::vector<Part> cut;
+    for (const Part &part : parts)
+      for (const auto &piece : pieces) {
+        cut.push_back(part);
+        cut.back().box.push_back(piece);
+      }
+    parts = std::move(cut);
+  }
+  if (parts.size() == 1) return {};
+  std::stable_sort(parts.begin(), parts.end(), [&](const Part &a, const Part &b) {
+    return a.points() * taps_of(conv, a) > b.points() * taps_of(conv, b);
+  });
+  return parts;
+}
+
+int64_t taps_of(const graph::Node &conv, const Part &part) {
+  const Window window = Window::of(conv);
+  int64_t taps = 1;
+  for (size_t d = 0; d + 2 < part.box.size(); ++d)
+    taps *= window
+                .taps_inside(d, part.box[d + 2].first, conv.operand(0)->type().dim(d + 2).value(),
+                             conv.operand(1)->type().dim(d + 2).value())
+                .count;
+  return taps;
 }
 
 } // namespace cameo::ops

@@ -58,8 +58,15 @@ struct LowerOptions {
 };
 
 /// The algorithms that the node (of a fused node: its anchor) can be lowered by, the plain one first: "direct",
-/// "winograd2", "winograd4". Empty for a node that has no kernel (views, constants, control flow, irregular ops).
+/// "winograd2", "winograd4", "parts" (a dilated convolution, cut where taps leave the image). Empty for a node that has
+/// no kernel (views, constants, control flow, irregular ops).
 std::vector<std::string> algorithms(const graph::Node &node);
+
+/// What "parts" computes: the points of each part and the taps of each of its points. Empty when it does not apply.
+struct PartWork {
+  int64_t points = 0, taps = 0;
+};
+std::vector<PartWork> part_work(const graph::Node &node);
 
 /// The node as a kernel. A buffer whose operand is produced by a constant node has role `constant`; constants of one
 /// element and operands that do not matter have no buffer. Errors (unsupported): an op, dtype or attribute without a
