@@ -4,9 +4,9 @@
 //   %y = neg %a : f32[2]                =>
 //
 // Values come from the op's own lowering, so a folded result has the bits that the run would give. A result may be as
-// large as fold_bytes_per_tensor or twice its operands, all of them together fold_bytes_total: a model of a few bytes
-// cannot become a large file. It refuses nodes whose checks fail (the run reports them), nodes without a kernel, and
-// what takes too many steps.
+// large as fold_bytes_per_tensor or twice its operands; what is left of all of them together, after operands that
+// nobody else reads are gone, as fold_bytes_total: a model of a few bytes cannot become a large file. It refuses nodes
+// whose checks fail (the run reports them), nodes without a kernel, and what takes too many steps.
 #include "cameo/passes/passes.h"
 
 #include "evaluate.h"
@@ -41,6 +41,19 @@ bool foldable(const Node &node) {
   return std::all_of(operands.begin(), operands.end(), [](const Value *v) { return !v || v->constant(); });
 }
 
+// Erases constants that nothing reads any more and returns their bytes.
+int64_t erase_unused(Graph &graph, const std::vector<Value *> &values) {
+  int64_t bytes = 0;
+  std::vector<Node *> gone;
+  for (const Value *v : values)
+    if (v && v->uses().empty() && std::find(gone.begin(), gone.end(), v->producer()) == gone.end()) {
+      bytes += bytes_of_type(v->type()).value_or(0);
+      gone.push_back(v->producer());
+    }
+  for (Node *node : gone) graph.erase(node);
+  return bytes;
+}
+
 } // namespace
 
 Result<bool> fold_constants(Graph &graph, const PassOptions &options) {
@@ -70,6 +83,7 @@ Result<bool> fold_constants(Graph &graph, const PassOptions &options) {
       graph.replace(node->result(i), constant);
     }
     graph.erase(node);
+    total -= erase_unused(graph, operands);
     changed = true;
   }
   return changed;
