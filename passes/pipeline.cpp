@@ -20,6 +20,7 @@ constexpr Pass kPipeline[] = {
     // From here on there are no calls and every tensor has a rank.
     {"canonicalize", canonicalize, Stage::canonical,
      "rewrite nodes by local laws: identities, compositions, normal forms"},
+    {"expand_dft", expand_dft, std::nullopt, "rewrite Fourier transforms as products with constant matrices"},
     {"common_subexpressions", common_subexpressions, std::nullopt, "compute equal values once"},
     // Constants are still quantised: these passes see what reals stand for.
     {"move_quantized", move_quantized, std::nullopt, "move quantised tensors, not the reals that they stand for"},

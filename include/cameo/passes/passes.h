@@ -11,6 +11,7 @@ Result<bool> choose_layouts(graph::Graph &graph, const PassOptions &options);
 Result<bool> common_subexpressions(graph::Graph &graph, const PassOptions &options);
 Result<bool> dead_code(graph::Graph &graph, const PassOptions &options);
 Result<bool> dissolve_sequences(graph::Graph &graph, const PassOptions &options);
+Result<bool> expand_dft(graph::Graph &graph, const PassOptions &options);
 Result<bool> expand_nms(graph::Graph &graph, const PassOptions &options);
 Result<bool> expand_unique(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_batch_norm(graph::Graph &graph, const PassOptions &options);
