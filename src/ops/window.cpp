@@ -79,7 +79,9 @@ std::vector<Part> window_parts(const graph::Node &conv) {
       }
     parts = std::move(cut);
   }
-  if (parts.size() == 1) return {};
+  int64_t filter = 1;
+  for (size_t d = 2; d < w->size(); ++d) filter *= (*w)[d];
+  if (parts.size() == 1 && taps_of(conv, parts[0]) == filter) return {};
   std::stable_sort(parts.begin(), parts.end(), [&](const Part &a, const Part &b) {
     return a.points() * taps_of(conv, a) > b.points() * taps_of(conv, b);
   });

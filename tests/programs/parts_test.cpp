@@ -105,6 +105,10 @@ TEST(Parts, AreOfferedWhereTapsLeaveTheImage) {
   const Conv atrous{{1, 8, 20, 20}, {8, 8, 3, 3}, {12, 12}, {1, 1}, {12, 12, 12, 12}};
   EXPECT_TRUE(offers_parts(atrous));
   Conv c = atrous;
+  c.dilations = {24, 24};
+  c.pads = {24, 24, 24, 24};
+  EXPECT_TRUE(offers_parts(c)) << "one part, of the tap in the middle";
+  c = atrous;
   c.pads = {0, 0, 0, 0};
   c.x = {1, 8, 30, 30};
   EXPECT_FALSE(offers_parts(c)) << "no padding";
