@@ -7,7 +7,8 @@
 //                                              yield %r
 //
 // Windows (convolutions, pools) want their input and give their result with channels last: the channel is then the
-// vector, a 1x1 convolution is a matrix product, and padding is a border of whole vectors. Ops that compute point by
+// vector, a 1x1 convolution is a matrix product, and padding is a border of whole vectors. So do samples at computed
+// places (resize, roi_pool, grid_sample): all channels of one are at the same place. Ops that compute point by
 // point keep the layout of what they read. Ops that number elements in row-major order (reshape, and everything that
 // this pass does not know) get row-major operands. A relayout is made once per value, behind its definition; where all
 // dims but one are 1 it is a view and costs nothing.
@@ -69,6 +70,8 @@ private:
     case Op::conv_transpose:
     case Op::pool:
     case Op::resize:
+    case Op::roi_pool:
+    case Op::grid_sample:
       return Kind::window;
     case Op::elementwise:
     case Op::cast:
