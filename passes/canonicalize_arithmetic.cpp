@@ -1,5 +1,5 @@
-// Laws of elementwise functions, casts, reductions and contractions. All are exact in floating point: x + 0 is not x
-// for x = -0, so it stays.
+// Laws of elementwise functions, casts, reductions, contractions and convolutions. All are exact in floating point (x +
+// 0 is not x for x = -0, so it stays), but for the order of a sum's terms.
 #include "canonicalize.h"
 
 #include <algorithm>
@@ -204,6 +204,54 @@ bool transpose_of_contract(Rewriter &rewriter, Node *node) {
   return true;
 }
 
+// conv_transpose(x, w, bias) = slice(contract(x, w)) + bias for x of one pixel, which each tap moves to a place of its
+// own
+bool conv_transpose_of_pixel(Rewriter &rewriter, Node *node) {
+  const Value *x = node->operand(0), *bias = node->operand(2);
+  const std::optional<std::vector<int64_t>> w = node->operand(1)->type().static_shape();
+  const Shape &ys = node->result()->type().shape();
+  const size_t rank = ys.size();
+  if (!w || node->integer("group") != 1 || node->result()->type().dtype() != x->type().dtype()) return false;
+  const std::vector<Dim> &pads = node->dims("pads");
+  for (size_t d = 2; d < rank; ++d) {
+    const Dim &low = pads[d - 2];
+    if (!x->type().dim(d).is(1) || node->ints("dilations")[d - 2] != 1 || !low.is_constant() || low.value() < 0 ||
+        !ys[d].is_constant() || low.value() + ys[d].value() > (*w)[d])
+      return false;
+  }
+  Builder b = rewriter.builder(node);
+  const int64_t channels = (*w)[0], results = product(Shape(w->begin() + 1, w->end())).value();
+  Attributes attributes;
+  if (node->has_attribute("compute")) attributes.push_back({"compute", node->dtype("compute")});
+  attributes.push_back({"equation", std::string("nc,cz->nz")});
+  Value *y = b.value(Op::contract,
+                     {b.reshape(node->operand(0), {ys[0], channels}), b.reshape(node->operand(1), {channels, results})},
+                     std::move(attributes), Type::tensor(x->type().dtype(), {ys[0], results}));
+  Shape shape(w->begin(), w->end());
+  shape[0] = ys[0];
+  y = b.reshape(y, shape);
+  std::vector<int64_t> axes;
+  std::vector<Dim> starts;
+  for (size_t d = 2; d < rank; ++d) {
+    if (ys[d].is((*w)[d])) continue;
+    axes.push_back(static_cast<int64_t>(d));
+    starts.push_back(pads[d - 2]);
+    shape[d] = ys[d];
+  }
+  if (!axes.empty()) {
+    const std::vector<int64_t> steps(axes.size(), 1);
+    y = b.value(Op::slice, {y}, {{"axes", axes}, {"starts", starts}, {"steps", steps}},
+                Type::tensor(x->type().dtype(), shape));
+  }
+  if (bias) {
+    Shape column(rank - 1, 1);
+    column[0] = ys[1];
+    y = b.add(y, b.reshape(node->operand(2), column));
+  }
+  rewriter.replace(node, y);
+  return true;
+}
+
 constexpr Rule kRules[] = {
     {Op::elementwise, idempotent},
     {Op::elementwise, involution},
@@ -218,6 +266,7 @@ constexpr Rule kRules[] = {
     {Op::reduce, reduce_nothing},
     {Op::contract, contract_of_transpose},
     {Op::transpose, transpose_of_contract},
+    {Op::conv_transpose, conv_transpose_of_pixel},
 };
 
 } // namespace
