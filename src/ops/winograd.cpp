@@ -177,8 +177,9 @@ Schedule winograd_schedule(const Kernel &k, std::vector<Binding> &bindings, cons
     const int32_t a = axis_of(k.stages[stage], axis);
     if (a >= 0) s.stages[stage].loops.push_back(loop_of(a, tile, balanced, parallel));
   };
-  // What is computed from the tiles' sums is computed where it is stored.
-  for (int32_t p = columns + 1; p < last; ++p) s.stages[p].place = Place::inlined;
+  // What is computed point by point, from the tiles' sums or beside them, is computed where it is stored.
+  for (int32_t p = 0; p < last; ++p)
+    if (p != rows && p != v && p != products && p != columns) s.stages[p].place = Place::inlined;
   const bool by_rows = blocking.chunk == 0;
   if (by_rows) {
     if (images > 1) add(last, "n", 1, false, tasks);

@@ -9,6 +9,7 @@ namespace {
 struct Shape {
   int64_t n, c, h, w, m, top, left, bottom, right;
   bool symbolic = false; ///< the number of images
+  bool beside = false;   ///< the residual is a function of what is added, computed ahead of the convolution
 };
 
 // conv with bias, then an epilogue of a residual sum, a slope per channel and a clip, in one group. NHWC inside.
@@ -39,6 +40,7 @@ graph::Graph fused_conv(const Shape &s, bool residual_dies) {
   auto pointwise = [&](graph::Fn fn, std::vector<graph::Value *> operands) {
     return g.create(graph::InsertPoint::end(body), graph::Op::elementwise, operands, {{"fn", fn}}, {result})->result();
   };
+  graph::Value *added = s.beside ? pointwise(graph::Fn::relu, {pointwise(graph::Fn::neg, {r})}) : r;
   graph::Value *f = constant({s.m, s.c, 3, 3}, 2, 0.0625), *b = constant({s.m}, 3, 0.125),
                *slope = constant({s.m, 1, 1}, 4, 0.0625);
   graph::Value *y = g.create(graph::InsertPoint::end(body), graph::Op::conv, {x, f, b},
@@ -48,7 +50,7 @@ graph::Graph fused_conv(const Shape &s, bool residual_dies) {
                               {"strides", std::vector<int64_t>{1, 1}}},
                              {result})
                         ->result();
-  y = pointwise(graph::Fn::relu, {pointwise(graph::Fn::mul, {pointwise(graph::Fn::add, {y, r}), slope})});
+  y = pointwise(graph::Fn::relu, {pointwise(graph::Fn::mul, {pointwise(graph::Fn::add, {y, added}), slope})});
   std::vector<graph::Value *> out{y};
   std::vector<std::string> names{"y"};
   if (!residual_dies) {
@@ -85,6 +87,9 @@ void check(const Shape &s, const std::string &algorithm, Winograd most) {
           ASSERT_TRUE(plan.ok());
           EXPECT_TRUE(std::any_of(plan->steps.begin(), plan->steps.end(),
                                   [&](const Step &step) { return step.algorithm == algorithm; }));
+          for (const Step &step : plan->steps)
+            for (const loop::StageSchedule &stage : step.schedule.stages) // none is unrolled as a whole
+              EXPECT_TRUE(stage.place != loop::Place::root || !stage.loops.empty());
           const RunResult got = run_graph(g, inputs, options, symbols);
           ASSERT_EQ(got.outputs.size(), want.outputs.size());
           for (size_t i = 0; i < want.outputs.size(); ++i) expect_near(got.outputs[i], want.outputs[i], 1e-4, "output");
@@ -100,6 +105,9 @@ TEST(WinogradProgram, SmallTiles) { check({1, 40, 15, 17, 70, 1, 1, 1, 1}, "wino
 TEST(WinogradProgram, OtherPadding) { check({1, 32, 18, 20, 48, 0, 2, 1, 0}, "winograd4", Winograd::automatic); }
 TEST(WinogradProgram, WithoutPadding) { check({1, 32, 18, 22, 32, 0, 0, 0, 0}, "winograd4", Winograd::automatic); }
 TEST(WinogradProgram, Images) { check({3, 32, 13, 12, 64, 1, 1, 1, 1}, "winograd4", Winograd::automatic); }
+TEST(WinogradProgram, WhatIsComputedBesideIt) {
+  check({1, 32, 16, 16, 64, 1, 1, 1, 1, false, true}, "winograd4", Winograd::automatic);
+}
 TEST(WinogradProgram, AnyNumberOfImages) {
   for (const int64_t n : {0, 1, 3}) check({n, 32, 13, 12, 64, 1, 1, 1, 1, true}, "winograd4", Winograd::automatic);
   check({2, 40, 28, 17, 70, 1, 1, 1, 1, true}, "winograd2", Winograd::f2);
