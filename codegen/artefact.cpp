@@ -8,6 +8,8 @@
 
 #include "cameo/codegen/codegen.h"
 
+#include "cameo/abi.h"
+
 #include "elf_merge.h"
 #include "link.h"
 
@@ -37,7 +39,7 @@ void check_dims(const ArtefactSpec &spec, const PortSpec &port, bool output) {
     CAMEO_CHECK(dim.symbol < int32_t(spec.symbols.size()), port.name + ": no such symbol");
     CAMEO_CHECK(output || dim.extent >= 0 || dim.symbol >= 0, port.name + ": an input dim is fixed or a symbol");
   }
-  CAMEO_CHECK(port.dtype != DType::string, port.name + ": strings are not part of the interface");
+  CAMEO_CHECK(port.dtype != DType::string || !spec.strings.empty(), port.name + ": a port of strings without a table");
   CAMEO_CHECK(fixed_bytes(port) >= -1, port.name + ": size overflows");
 }
 
@@ -65,6 +67,9 @@ void check_spec(const ArtefactSpec &spec) {
     });
     CAMEO_CHECK(bound, "no input has symbol " + symbol.name);
   }
+  CAMEO_CHECK(std::is_sorted(spec.strings.begin(), spec.strings.end()) &&
+                  (spec.strings.empty() || spec.strings[0].empty()),
+              "the table of strings");
   const OutputDims dims = count_output_dims(spec);
   const size_t ports = spec.inputs.size() + spec.outputs.size(), symbols = spec.symbols.size();
   const size_t run_buffers = ports + (dims.at_run ? 2 : 0) + 2;
@@ -192,6 +197,8 @@ int64_t fixed_bytes(const PortSpec &port) {
   if (empty) return 0;
   for (const DimSpec &dim : port.dims)
     if (__builtin_mul_overflow(count, dim.extent, &count)) return -2;
+  if (port.dtype == DType::string)
+    return __builtin_mul_overflow(count, int64_t{sizeof(CameoString)}, &count) ? -2 : count;
   return byte_size(port.dtype, count).value_or(-2);
 }
 

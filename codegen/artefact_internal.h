@@ -8,6 +8,9 @@ namespace cameo::codegen {
 /// Whether every dim is fixed, so that the artefact has a typed call.
 bool has_typed_call(const ArtefactSpec &spec);
 
+/// Whether it can be without a context: who has strings of outputs keeps their text.
+bool has_stateless_call(const ArtefactSpec &spec);
+
 /// A C parameter name for each input, then each output: distinct, usable in C and C++.
 std::vector<std::string> parameter_names(const ArtefactSpec &spec);
 

@@ -108,13 +108,18 @@ bool has_typed_call(const ArtefactSpec &spec) {
   return ports > 0 && ports <= 127; // what C promises of parameters
 }
 
+bool has_stateless_call(const ArtefactSpec &spec) {
+  return has_typed_call(spec) && std::none_of(spec.outputs.begin(), spec.outputs.end(),
+                                              [](const PortSpec &port) { return port.dtype == DType::string; });
+}
+
 std::vector<std::string> exported_names(const ArtefactSpec &spec) {
   std::vector<std::string> names;
   for (const char *suffix :
        {"create", "describe", "destroy", "run", "run_once", "shape", "status_text", "workspace_size"})
     names.push_back(spec.prefix + "_" + suffix);
   if (has_typed_call(spec)) {
-    names.push_back(spec.prefix);
+    if (has_stateless_call(spec)) names.push_back(spec.prefix);
     names.push_back(spec.prefix + "_call");
   }
   std::sort(names.begin(), names.end());

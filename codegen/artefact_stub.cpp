@@ -17,6 +17,8 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
 
+#include <algorithm>
+
 // The runtime's files (cmake/CameoRuntime.cmake).
 #define EMBEDDED_OBJECT(architecture, symbol)                                                                          \
   extern const unsigned char symbol[];                                                                                 \
@@ -97,6 +99,7 @@ private:
   llvm::Constant *variants();
   llvm::Constant *variant_code(size_t number);
   llvm::Constant *weights();
+  std::vector<llvm::Constant *> strings();
   void define_program(llvm::Constant *manifest);
   void define_typed_calls();
   // A function of the runtime, of which only the address is known here.
@@ -253,6 +256,24 @@ llvm::Constant *StubBuilder::weights() {
   return declared;
 }
 
+// The model's strings, one after the other, and where each begins; what serves them.
+std::vector<llvm::Constant *> StubBuilder::strings() {
+  if (spec_.strings.empty()) return {data_.null(), data_.null(), data_.null(), data_.i64(0)};
+  auto *hooks = new llvm::GlobalVariable(module_, builder_.getInt8Ty(), true, llvm::GlobalValue::ExternalLinkage,
+                                         nullptr, "cameo_string_hooks");
+  hooks->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  hooks->setDSOLocal(true);
+  std::string bytes;
+  std::vector<uint64_t> ends = {0};
+  for (const std::string &s : spec_.strings) {
+    bytes += s;
+    ends.push_back(bytes.size());
+  }
+  return {hooks, data_.constant(llvm::ConstantDataArray::getString(context_, bytes, /*AddNull=*/true), "strings"),
+          data_.constant(llvm::ConstantDataArray::get(context_, ends), "string_ends"),
+          data_.i64(int64_t(spec_.strings.size()))};
+}
+
 // struct program, and in it CameoModel.
 void StubBuilder::define_program(llvm::Constant *manifest) {
   const Provenance &from = spec_.provenance;
@@ -286,8 +307,14 @@ void StubBuilder::define_program(llvm::Constant *manifest) {
                                         runtime("cameo_stub_status_text"),
                                         output_labels()});
   CAMEO_CHECK(module_.getDataLayout().getTypeAllocSize(model->getType()) == sizeof(CameoModel), "layout of CameoModel");
-  llvm::Constant *program = data_.record({model, data_.array(code, "code"), weights(), data_.i64(output_dims_.all),
-                                          data_.i64(output_dims_.at_run), data_.i64(output_dims_.at_run_outputs)});
+  std::vector<llvm::Constant *> fields = {model,
+                                          data_.array(code, "code"),
+                                          weights(),
+                                          data_.i64(output_dims_.all),
+                                          data_.i64(output_dims_.at_run),
+                                          data_.i64(output_dims_.at_run_outputs)};
+  for (llvm::Constant *field : strings()) fields.push_back(field);
+  llvm::Constant *program = data_.record(fields);
   auto *defined = new llvm::GlobalVariable(module_, program->getType(), true, llvm::GlobalValue::ExternalLinkage,
                                            program, "cameo_program");
   defined->setVisibility(llvm::GlobalValue::HiddenVisibility);
@@ -298,6 +325,7 @@ void StubBuilder::define_program(llvm::Constant *manifest) {
 void StubBuilder::define_typed_calls() {
   const size_t inputs = spec_.inputs.size(), outputs = spec_.outputs.size();
   for (const bool with_context : {false, true}) {
+    if (!with_context && !has_stateless_call(spec_)) continue;
     llvm::Function *call = begin_function(spec_.prefix + (with_context ? "_call" : ""), builder_.getInt32Ty(),
                                           with_context + inputs + outputs);
     auto array = [&](size_t first, size_t count) {
@@ -326,18 +354,35 @@ void StubBuilder::build(const std::string &manifest) {
 
 } // namespace
 
+// Files for strings are there when the model has strings, and string_x and string_x_y when a program calls a function
+// cameo_string_x_*.
+static bool needs(const ArtefactSpec &spec, std::string_view stem) {
+  if (!stem.starts_with("string")) return true;
+  if (stem == "strings") return !spec.strings.empty();
+  const std::string prefix = "cameo_" + std::string(stem.substr(0, stem.find('_', stem.find('_') + 1))) + "_";
+  return std::any_of(spec.variants.begin(), spec.variants.end(), [&](const VariantSpec &variant) {
+    const std::vector<loop::Function> &functions = variant.code.functions;
+    return std::any_of(functions.begin(), functions.end(),
+                       [&](const loop::Function &f) { return f.declaration && f.name.starts_with(prefix); });
+  });
+}
+
 std::vector<std::string_view> runtime_objects(const ArtefactSpec &spec) {
   struct File {
-    std::string_view architecture, bytes;
+    std::string_view architecture, symbol, bytes;
   };
   const File files[] = {
-#define EMBEDDED_OBJECT(architecture, symbol) {architecture, {reinterpret_cast<const char *>(symbol), symbol##_size}},
+#define EMBEDDED_OBJECT(architecture, symbol)                                                                          \
+  {architecture, #symbol, {reinterpret_cast<const char *>(symbol), symbol##_size}},
 #include "embedded_runtime.inc"
 #undef EMBEDDED_OBJECT
   };
   std::vector<std::string_view> objects;
-  for (const File &file : files)
-    if (file.architecture == architecture(spec.variants[0].target)) objects.push_back(file.bytes);
+  for (const File &file : files) {
+    const std::string_view stem =
+        file.symbol.substr(std::string_view("runtime_").size() + file.architecture.size() + 1);
+    if (file.architecture == architecture(spec.variants[0].target) && needs(spec, stem)) objects.push_back(file.bytes);
+  }
   return objects;
 }
 

@@ -66,6 +66,8 @@ CType c_type(DType dtype) {
     return {"uint32_t", ""};
   case DType::u64:
     return {"uint64_t", ""};
+  case DType::string:
+    return {"CameoString", ""};
   case DType::c64:
     return {"float", "[2]"};
   case DType::c128:
@@ -85,7 +87,7 @@ std::string shape_text(const ArtefactSpec &spec, const PortSpec &port) {
 std::string port_comment(const ArtefactSpec &spec, const PortSpec &port) {
   std::string text = "'" + in_comment(port.name) + "': " + shape_text(spec, port);
   if (const int64_t bytes = fixed_bytes(port); bytes >= 0) text += ", " + std::to_string(bytes) + " bytes";
-  if (bits(port.dtype) < 8) text += ", packed, low bits first";
+  if (bits(port.dtype) < 8 && port.dtype != DType::string) text += ", packed, low bits first";
   if (port.dtype == DType::f16 || port.dtype == DType::bf16) text += ", as bits";
   if (port.labels.kind == LabelSpec::Kind::none) return text;
   text += port.labels.kind == LabelSpec::Kind::columns
@@ -107,7 +109,7 @@ std::string parameter(const PortSpec &port, const std::string &name, bool is_con
   const std::string start = std::string(is_const ? "const " : "") + type.element + " ";
   const int64_t bytes = fixed_bytes(port);
   if (bytes == 0) return start + "*" + name;
-  if (bits(port.dtype) < 8) return start + name + "[" + std::to_string(bytes) + "]";
+  if (bits(port.dtype) < 8 && port.dtype != DType::string) return start + name + "[" + std::to_string(bytes) + "]";
   std::string dims;
   for (const DimSpec &dim : port.dims) dims += "[" + std::to_string(dim.extent) + "]";
   return start + name + (dims.empty() ? "[1]" : dims) + type.last_dims;
@@ -124,12 +126,18 @@ void typed_calls(std::ostream &out, const ArtefactSpec &spec) {
     }
   out << "\n/* Runs the model: 0 (CAMEO_OK) or a CameoStatus. Rows are contiguous, the last dim runs fastest; data is "
          "aligned to\n"
-         " * its element type; inputs and outputs do not overlap. May be called from any threads at once. Takes its "
-         "scratch\n"
-         " * memory from the system in every call: for many calls, create a context once and use "
-      << spec.prefix << "_call. */\n";
-  out << "int " << spec.prefix << "(" << parameters << ");\n";
-  out << "\n/* The same with a context, one call at a time: allocates nothing after the first call. */\n";
+         " * its element type; inputs and outputs do not overlap. ";
+  if (has_stateless_call(spec)) {
+    out << "May be called from any threads at once. Takes its scratch\n"
+           " * memory from the system in every call: for many calls, create a context once and use "
+        << spec.prefix << "_call. */\n";
+    out << "int " << spec.prefix << "(" << parameters << ");\n";
+    out << "\n/* The same with a context, one call at a time"
+        << (spec.strings.empty() ? ": allocates nothing after the first call. */\n" : ". */\n");
+  } else {
+    out << "One call at a time with a context, which keeps the text of\n"
+           " * the outputs' strings until its next call or its end. */\n";
+  }
   out << "int " << spec.prefix << "_call(CameoContext *context," << parameters << ");\n";
 }
 

@@ -133,6 +133,8 @@ int32_t cameo_stub_create(const CameoOptions *options, CameoContext **context) {
   c->workspace = NULL;
   c->workspace_bytes = 0;
   c->grown = NULL;
+  c->strings = NULL;
+  c->once = false;
   c->block_bytes = bytes;
   c->inputs = (const void **)(block + inputs);
   c->outputs = (void **)(block + outputs);
@@ -156,6 +158,7 @@ int32_t cameo_stub_destroy(CameoContext *c) {
   if (c->program != &cameo_program) return CAMEO_BAD_CONTEXT;
   if (atomic_exchange_explicit(&c->busy, 1, memory_order_acquire)) return CAMEO_BUSY;
   if (c->pool) pool_stop(c);
+  if (c->strings) cameo_program.string_hooks->release(c);
   const CameoAllocator allocator = c->allocator;
   workspace_release(&allocator, c->workspace, (size_t)c->workspace_bytes);
   c->program = NULL;

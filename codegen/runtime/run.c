@@ -58,6 +58,10 @@ static int32_t execute(CameoContext *c, void *workspace, int64_t workspace_bytes
     c->workspace_bytes = needed;
   }
   if (!workspace) arena = c->workspace;
+  if (cameo_program.string_hooks) {
+    status = cameo_program.string_hooks->begin(c, arena, needed, m);
+    if (status) return status;
+  }
   if (c->pool) {
     status = pool_after_fork(c);
     if (status) return status;
@@ -87,7 +91,9 @@ static int32_t finish_run_dims(CameoContext *c, const CameoOutput *outputs, stru
         outputs[i].dims[d] = *stored++;
       }
     if (!at_run) continue;
-    const int64_t needed = packed_bytes(value->dtype, outputs[i].dims, value->rank), room = *capacity++;
+    const int64_t needed = packed_bytes(value->dtype, outputs[i].dims, value->rank),
+                  numbers = value->dtype == CAMEO_STRING ? (int64_t)(sizeof(CameoString) / sizeof(int64_t)) : 1,
+                  room = *capacity++ * numbers; /* the program's output are the strings' numbers */
     if (status || (needed >= 0 && needed <= room)) continue;
     put_text(m, "output ");
     put_name(m, value->name);
@@ -110,6 +116,7 @@ static int32_t run_locked(CameoContext *c, const CameoInput *inputs, int32_t inp
   if (!status) status = bind_outputs(c, outputs, output_count, m);
   if (!status) status = execute(c, workspace, workspace_bytes, m);
   if (!status && cameo_program.run_dims) status = finish_run_dims(c, outputs, m);
+  if (!status && cameo_program.string_hooks) status = cameo_program.string_hooks->finish(c, outputs, m);
   return status;
 }
 
@@ -146,6 +153,7 @@ int32_t cameo_stub_run_once(const CameoInput *inputs, int32_t input_count, Cameo
   CameoContext *c = NULL;
   int32_t status = cameo_stub_create(options, &c);
   if (status) return status;
+  c->once = true;
   status = cameo_stub_run(c, inputs, input_count, outputs, output_count, run_options);
   cameo_stub_destroy(c);
   return status;
@@ -169,7 +177,8 @@ static int32_t call_locked(CameoContext *c, const void *const *inputs, void *con
     c->outputs[i] = outputs[i];
     c->output_bytes[i] = value->bytes;
   }
-  return execute(c, NULL, 0, &none);
+  const int32_t status = execute(c, NULL, 0, &none);
+  return !status && cameo_program.string_hooks ? cameo_program.string_hooks->finish(c, NULL, &none) : status;
 }
 
 int32_t cameo_stub_call(CameoContext *c, const void *const *inputs, void *const *outputs) {

@@ -32,6 +32,11 @@ struct program {
   int64_t output_dims;             /* sum of the outputs' ranks */
   int64_t run_dims;                /* dims that only a run can tell */
   int64_t run_outputs;             /* outputs that have one */
+  /* Null, and no strings, in models that have none. */
+  const struct string_hooks *string_hooks;
+  const char *string_bytes;   /* of the model's strings, in the order of their bytes */
+  const int64_t *string_ends; /* string i is string_bytes[string_ends[i] .. string_ends[i + 1]] */
+  int64_t string_count;
 };
 extern const struct program cameo_program;
 
@@ -48,6 +53,7 @@ void put_int(struct message *m, int64_t value);
 
 struct pool;
 struct grown_block;
+struct strings;
 
 struct CameoContext {
   const struct program *program; /* &cameo_program: this is a context of this model */
@@ -62,6 +68,8 @@ struct CameoContext {
   void *workspace;   /* own, or null */
   int64_t workspace_bytes;
   struct grown_block *grown; /* memory that the running program asked for */
+  struct strings *strings;   /* of the last run, or null */
+  bool once;                 /* the context ends with its first run */
   size_t block_bytes;        /* of this structure and the arrays behind it */
   /* The run's arguments, checked. */
   const void **inputs;
@@ -94,7 +102,18 @@ int64_t element_alignment(int32_t dtype);
 void declared_output_dims(const struct variant_code *code, const int64_t *symbols, int64_t *dims);
 int32_t check_output_dims(const int64_t *dims, struct message *m);
 int32_t bind_outputs(CameoContext *c, const CameoOutput *outputs, int32_t count, struct message *m);
+bool overlap(const void *a, int64_t a_bytes, const void *b, int64_t b_bytes);
 int32_t check_overlap(const CameoContext *c, const void *workspace, int64_t workspace_bytes, struct message *m);
+
+/* strings.c: linked, and called, in models that have strings only. */
+struct string_hooks {
+  /* Before a run, all arguments being bound: the strings of inputs become numbers, and outputs get room for such. */
+  int32_t (*begin)(CameoContext *c, const void *workspace, int64_t workspace_bytes, struct message *m);
+  /* Behind a run: the numbers of outputs become strings. `outputs` may be null when all shapes are fixed. */
+  int32_t (*finish)(CameoContext *c, CameoOutput *outputs, struct message *m);
+  void (*release)(CameoContext *c);
+};
+extern const struct string_hooks cameo_string_hooks;
 
 /* memory.c: called by compiled programs, env->pool being the context */
 int64_t cameo_grow(struct cameo_env *env, char *workspace, int64_t *slots, int64_t bytes, int64_t keep);

@@ -5,8 +5,8 @@
 static const struct {
   uint8_t bits, alignment;
 } kElements[] = {
-    /* by ONNX number: 0 and 8 (string) never occur */
-    {0, 1}, {32, 4}, {8, 1},  {8, 1},  {16, 2}, {16, 2}, {32, 4},  {64, 8}, {0, 1},
+    /* by ONNX number: 0 never occurs */
+    {0, 1}, {32, 4}, {8, 1},  {8, 1},  {16, 2}, {16, 2}, {32, 4},  {64, 8}, {128, 8},
     {8, 1}, {16, 2}, {64, 8}, {32, 4}, {64, 8}, {64, 4}, {128, 8}, {16, 2}, {8, 1},
     {8, 1}, {8, 1},  {8, 1},  {4, 1},  {4, 1},  {4, 1},  {8, 1},   {2, 1},  {2, 1},
 };
@@ -221,13 +221,13 @@ int32_t bind_outputs(CameoContext *c, const CameoOutput *outputs, int32_t count,
     if (status) return status;
     if (at_run) *capacity++ = needed;
     c->outputs[i] = outputs[i].data;
-    c->output_bytes[i] = needed;
+    c->output_bytes[i] = c->once && s.value->dtype == CAMEO_STRING ? given : needed; /* text goes behind */
     dims += s.value->rank;
   }
   return CAMEO_OK;
 }
 
-static bool overlap(const void *a, int64_t a_bytes, const void *b, int64_t b_bytes) {
+bool overlap(const void *a, int64_t a_bytes, const void *b, int64_t b_bytes) {
   const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
   return a_bytes > 0 && b_bytes > 0 && x < y + (uintptr_t)b_bytes && y < x + (uintptr_t)a_bytes;
 }

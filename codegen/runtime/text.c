@@ -45,6 +45,8 @@ const char *cameo_stub_status_text(int32_t status) {
     return "the library has no variant of that name";
   case CAMEO_BAD_WEIGHTS:
     return "the weights are missing or have another size";
+  case CAMEO_BAD_STRING:
+    return "a string has a negative or impossible length, or no bytes";
   case CAMEO_INDEX_OUT_OF_RANGE:
     return "an index computed from the inputs is out of range";
   case CAMEO_DIVISION_BY_ZERO:

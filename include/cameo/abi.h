@@ -33,16 +33,24 @@
  * live and run at once, and contexts of different models as well; one context runs one call at a time (else
  * CAMEO_BUSY). run() allocates nothing when it is given a workspace, unless the model makes tensors whose size the
  * shapes of the inputs do not bound (the manifest's "run-time memory" says so): it asks the context's allocator for
- * these, and releases them before it returns. Every argument is checked: misuse is a status, never a crash, as long as
+ * these, and releases them before it returns. Models with strings also keep some memory of that allocator in the
+ * context. Every argument is checked: misuse is a status, never a crash, as long as
  * the pointers point to what they say.
  *
  * Linking. A shared library exports the functions above. Those of a static library or an object file can be called in
  * the program or library that they are linked into and nowhere else, so that two libraries may each hold a model of one
  * prefix. Where threads are a library of their own (glibc before 2.34), programs are linked with -pthread.
  *
- * Not part of version 1: strings, sequences, optionals and maps as inputs or outputs. Two kinds of outputs are told in
- * numbers instead (CameoModel.output_labels): a tensor of strings as the positions of its strings in a list, and a
- * sequence of maps, one per row, as the tensor of their values, of which a list says the keys of the columns.
+ * Strings. An element of a tensor of strings is a CameoString: bytes, in UTF-8, that need no zero behind them and may
+ * hold zeros. Those of inputs are the caller's and must not change during the run. Those of outputs are the context's:
+ * net_run and net_call write the CameoStrings, and what they point to stays until the next run of that context or its
+ * end. net_run_once leaves no context behind, so it stores the bytes in the caller's buffer, behind the CameoStrings;
+ * when they do not fit, it returns CAMEO_BUFFER_TOO_SMALL, and CameoOutput.bytes says what is needed.
+ *
+ * Not part of version 1: sequences, optionals and maps as inputs or outputs. Two kinds of outputs are told in numbers
+ * instead (CameoModel.output_labels): a tensor of strings that are all known when the model is compiled, as the
+ * positions of its strings in a list, and a sequence of maps, one per row, as the tensor of their values, of which a
+ * list says the keys of the columns.
  */
 #ifndef CAMEO_ABI_H
 #define CAMEO_ABI_H
@@ -77,6 +85,7 @@ enum CameoStatus {
   CAMEO_CPU_UNSUPPORTED = 17,     /* the CPU lacks instructions that the model was compiled for */
   CAMEO_NO_SUCH_VARIANT = 18,     /* the library has no variant of that name */
   CAMEO_BAD_WEIGHTS = 19,         /* the weights are missing or have another size */
+  CAMEO_BAD_STRING = 20,          /* a string of an input has a negative or impossible length, or null for its bytes */
   /* Found while running; the outputs are unspecified then. */
   CAMEO_INDEX_OUT_OF_RANGE = 32, /* an index computed from the inputs is outside of its tensor */
   CAMEO_DIVISION_BY_ZERO = 33,   /* an integer was divided by zero */
@@ -94,7 +103,8 @@ enum CameoDType {
   CAMEO_I16 = 5,
   CAMEO_I32 = 6,
   CAMEO_I64 = 7,
-  CAMEO_BOOL = 9, /* one byte, 0 or 1 */
+  CAMEO_STRING = 8, /* a CameoString */
+  CAMEO_BOOL = 9,   /* one byte, 0 or 1 */
   CAMEO_F16 = 10,
   CAMEO_F64 = 11,
   CAMEO_U32 = 12,
@@ -113,6 +123,12 @@ enum CameoDType {
   CAMEO_U2 = 25,
   CAMEO_I2 = 26
 };
+
+/* An element of a tensor of strings. */
+typedef struct CameoString {
+  const char *data; /* may be null when bytes is 0 */
+  int64_t bytes;
+} CameoString;
 
 /* One dimension of an input or output, as the model declares it. */
 #define CAMEO_DIM_COMPUTED (-1) /* CameoDim.symbol: fixed, or follows from the symbols */

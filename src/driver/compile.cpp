@@ -10,6 +10,7 @@
 #include "cameo/passes/labels.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/passes/program.h"
+#include "cameo/passes/strings.h"
 #include "cameo/support/files.h"
 
 #include <algorithm>
@@ -146,6 +147,15 @@ codegen::ArtefactSpec artefact_spec(passes::Program &program, std::string prefix
   return spec;
 }
 
+// The ports that are strings to the caller, and the model's own strings.
+void add_strings(codegen::ArtefactSpec &spec, passes::StringTable table) {
+  for (size_t i = 0; i < table.inputs.size(); ++i)
+    if (table.inputs[i]) spec.inputs[i].dtype = DType::string;
+  for (size_t i = 0; i < table.outputs.size(); ++i)
+    if (table.outputs[i]) spec.outputs[i].dtype = DType::string;
+  spec.strings = std::move(table.strings);
+}
+
 codegen::ArtefactKind artefact_kind(Emit emit) {
   switch (emit) {
   case Emit::so:
@@ -248,6 +258,8 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
 
   const std::vector<passes::OutputLabels> labels = passes::expose_labels(graph);
+  auto strings = passes::number_strings(graph);
+  if (!strings) return in_file(strings.errors(), out.model->info.path);
   passes::RunOptions run;
   run.pass.cache_bytes = targets.front().l2_bytes;
   for (const loop::Target &t : targets) run.pass.cache_bytes = std::min(run.pass.cache_bytes, t.l2_bytes);
@@ -278,6 +290,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   out.program = std::make_unique<passes::Program>(std::move(*program));
   out.spec = artefact_spec(*out.program, name);
   for (size_t i = 0; i < labels.size(); ++i) out.spec.outputs[i].labels = label_spec(labels[i]);
+  add_strings(out.spec, std::move(*strings));
   CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));
   out.spec.provenance.facts.emplace_back("run-time memory", run_time_memory(out.program->variants[0]));
   if (const auto count = flops(graph))

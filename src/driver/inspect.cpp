@@ -7,6 +7,7 @@
 #include "cameo/codegen/codegen.h"
 #include "cameo/passes/labels.h"
 #include "cameo/passes/pass_manager.h"
+#include "cameo/passes/strings.h"
 #include "cameo/support/files.h"
 
 #include <algorithm>
@@ -134,6 +135,11 @@ Result<InspectReport> inspect_model(const Options &options) {
 
   // What compiling would make of it, on this machine.
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets("native"));
+  if (const auto strings = passes::number_strings(graph); !strings) {
+    unsupported(strings.errors());
+    coverage(info);
+    return report;
+  }
   if (auto changed = passes::run_pipeline(graph); !changed) return changed.errors();
   auto program = passes::build_program(graph, targets, program_options(options));
   if (!program && exit_code(program.errors()) != ExitCode::unsupported) return program.errors();

@@ -56,6 +56,15 @@ PortInfo port(const CameoValue &value, const CameoModel &model) {
   return info;
 }
 
+// Of a tensor in the interface; nullopt: more than int64 holds.
+std::optional<int64_t> bytes_of(DType dtype, const std::vector<int64_t> &shape) {
+  const auto count = element_count(shape);
+  if (!count) return std::nullopt;
+  if (dtype != DType::string) return byte_size(dtype, *count);
+  int64_t bytes = 0;
+  return __builtin_mul_overflow(*count, int64_t{sizeof(CameoString)}, &bytes) ? std::nullopt : std::optional(bytes);
+}
+
 // What a failed call says: its message with the values, else the status in words.
 Diagnostic failure(const CameoModel &model, int32_t status, const char *message, ExitCode code) {
   return {code, model.name, message[0] ? escape_name(message, kMessageBytes) : model.status_text(status)};
@@ -144,9 +153,18 @@ Status Session::bind(const std::vector<Tensor> &inputs) {
     return Diagnostic{ExitCode::bad_model, m.name,
                       "has " + std::to_string(m.input_count) + " inputs, not " + std::to_string(inputs.size())};
   inputs_.clear();
-  for (const Tensor &t : inputs)
+  strings_.clear();
+  for (const Tensor &t : inputs) {
+    if (t.dtype == DType::string) {
+      std::vector<CameoString> &strings = strings_.emplace_back();
+      for (const std::string &s : t.strings) strings.push_back({s.data(), static_cast<int64_t>(s.size())});
+      inputs_.push_back({strings.data(), static_cast<int64_t>(strings.size() * sizeof(CameoString)), t.shape.data(),
+                         CAMEO_STRING, static_cast<int32_t>(t.shape.size())});
+      continue;
+    }
     inputs_.push_back({t.data.data(), static_cast<int64_t>(t.data.size()), t.shape.data(), onnx_number(t.dtype),
                        static_cast<int32_t>(t.shape.size())});
+  }
   outputs_.assign(static_cast<size_t>(m.output_count), {});
   dims_.clear();
   for (size_t i = 0; i < outputs_.size(); ++i) dims_.emplace_back(static_cast<size_t>(m.outputs[i].rank));
@@ -179,8 +197,7 @@ Status Session::run_checked() {
   if (status == CAMEO_BUFFER_TOO_SMALL) {
     for (size_t i = 0; i < outputs_.size(); ++i) {
       const auto dtype = dtype_from_onnx(outputs_[i].dtype);
-      const auto count = element_count(dims_[i]);
-      const auto needed = dtype && count ? byte_size(*dtype, *count) : std::nullopt;
+      const auto needed = dtype ? bytes_of(*dtype, dims_[i]) : std::nullopt;
       if (!needed || *needed <= outputs_[i].bytes) continue;
       data_[i].resize(static_cast<size_t>(*needed));
       outputs_[i].data = data_[i].data();
@@ -198,9 +215,15 @@ std::vector<Tensor> Session::outputs() const {
     Tensor t;
     t.dtype = dtype_from_onnx(outputs_[i].dtype).value_or(DType::f32);
     t.shape = dims_[i];
-    const auto count = element_count(t.shape);
-    const auto bytes = count ? byte_size(t.dtype, *count) : std::nullopt;
+    const auto bytes = bytes_of(t.dtype, t.shape);
     CAMEO_CHECK(bytes && static_cast<size_t>(*bytes) <= data_[i].size(), "a run reported an impossible output shape");
+    if (t.dtype == DType::string) {
+      const auto *strings = reinterpret_cast<const CameoString *>(data_[i].data());
+      for (int64_t s = 0; s < *element_count(t.shape); ++s)
+        t.strings.emplace_back(strings[s].data, static_cast<size_t>(strings[s].bytes));
+      tensors.push_back(std::move(t));
+      continue;
+    }
     t.data.assign(data_[i].begin(), data_[i].begin() + static_cast<std::ptrdiff_t>(*bytes));
     tensors.push_back(std::move(t));
   }

@@ -60,6 +60,7 @@ private:
   std::vector<CameoOutput> outputs_;
   std::vector<std::vector<int64_t>> dims_; // of the outputs
   std::vector<std::vector<std::byte>> data_;
+  std::vector<std::vector<CameoString>> strings_; // of the inputs that are such
   std::unique_ptr<char[]> message_;
 };
 

@@ -16,7 +16,7 @@ Result<Tensor> read_tensor_file(const std::string &path, std::optional<DType> wa
 /// Random elements, the same for the same seed and port name on every machine. Floats are multiples of a power of two
 /// in
 /// [-1, 1), so that every float dtype holds them exactly; 8-bit integers and smaller take all values; wider integers
-/// are 0 or 1, which is in range for whatever they may index. Errors: unsupported (strings).
+/// are 0 or 1, which is in range for whatever they may index; strings are short words. Errors: usage (too large).
 Result<Tensor> random_tensor(const PortInfo &port, const std::vector<int64_t> &shape, uint64_t seed);
 
 /// What the user said about the inputs: the tensors of options.inputs by name, and a value for every symbol of the

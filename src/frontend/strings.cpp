@@ -73,7 +73,6 @@ void import_tfidf(NodeImport &n) {
     if (i < 0 || i > INT32_MAX) return void(n.fail("an index is " + std::to_string(i)));
   std::string mode = n.word("mode", {"TF", "IDF", "TFIDF"});
   std::transform(mode.begin(), mode.end(), mode.begin(), [](char c) { return char(c + 32); });
-  if (n.has("pool_strings")) return void(n.unsupported("grams of strings"));
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
   if (x->type().rank() < 1 || x->type().rank() > 2) return void(n.fail("the input is " + x->type().str()));
@@ -99,10 +98,16 @@ void import_tfidf(NodeImport &n) {
         if (starts < 1) break;
         Value *all = nullptr;
         for (int64_t k = 0; k < size; ++k) {
-          std::vector<int64_t> wanted;
-          for (int64_t g = 0; g < same_size; ++g) wanted.push_back(numbers[size_t(begin + g * size + k)]);
-          Value *grams = n.cast(n.constant(ConstantData::of_ints(DType::i64, {1, 1, same_size}, wanted)), DType::i64);
-          Value *here = n.reshape(n.cast(n.slice(x, 1, k * gap, starts), DType::i64), {batch, starts, 1});
+          auto elements = [&](const auto &pool) { // element k of each gram
+            std::vector<std::decay_t<decltype(pool[0])>> wanted;
+            for (int64_t g = 0; g < same_size; ++g) wanted.push_back(pool[size_t(begin + g * size + k)]);
+            return wanted;
+          };
+          Value *grams =
+              n.constant(texts.empty() ? ConstantData::of_ints(DType::i64, {1, 1, same_size}, elements(numbers))
+                                       : ConstantData::strings({1, 1, same_size}, elements(texts)));
+          Value *here = n.slice(x, 1, k * gap, starts);
+          here = n.reshape(texts.empty() ? n.cast(here, DType::i64) : here, {batch, starts, 1});
           Value *hit = n.map(Fn::equal, {here, grams});
           all = all ? n.map(Fn::logical_and, {all, hit}) : hit;
         }

@@ -105,10 +105,10 @@ TEST(ArtefactDescribe, EveryStatusHasAText) {
   Library library(axpb_spec());
   std::set<std::string> texts;
   for (int32_t status = 0; status <= CAMEO_LIMIT_EXCEEDED; ++status) {
-    if (status > CAMEO_BAD_WEIGHTS && status < CAMEO_INDEX_OUT_OF_RANGE) continue;
+    if (status > CAMEO_BAD_STRING && status < CAMEO_INDEX_OUT_OF_RANGE) continue;
     EXPECT_TRUE(texts.insert(library.model().status_text(status)).second) << status;
   }
-  for (int32_t status : {-1, 20, 37, INT32_MAX}) EXPECT_STREQ(library.model().status_text(status), "unknown status");
+  for (int32_t status : {-1, 21, 37, INT32_MAX}) EXPECT_STREQ(library.model().status_text(status), "unknown status");
 }
 
 TEST(ArtefactDescribe, NamesOfAHostileModel) {

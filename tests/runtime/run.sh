@@ -14,5 +14,7 @@ for sanitizer in none thread address,undefined; do
   "$cc" "${flags[@]}" "$source"/tests/runtime/stress.c "$source"/codegen/runtime/*.c -o "$work/stress"
   arguments=(); [ $sanitizer != thread ] || arguments=(--no-fork) # a forked child's threads are beyond it
   [ "$("$work/stress" "${arguments[@]}")" = ok ] || { echo "runtime: fails with sanitizer $sanitizer"; exit 1; }
+  "$cc" "${flags[@]}" "$source"/tests/runtime/strings.c "$source"/codegen/runtime/*.c -o "$work/strings"
+  [ "$("$work/strings")" = ok ] || { echo "runtime: strings fail with sanitizer $sanitizer"; exit 1; }
   echo "runtime: sanitizer $sanitizer"
 done

@@ -26,6 +26,9 @@
 //   declare @cameo_grow(%workspace: buf<i8>, %slots: buf<i64>, %bytes: i64, %keep: i64) -> i64      0: no memory
 //   declare @cameo_release(%workspace: buf<i8>, %slots: buf<i64>)
 //
+// Strings are i64 numbers to a program: those of ArtefactSpec::strings, and behind them what a run meets. Programs that
+// look into strings declare and call @cameo_string_* of codegen/runtime/string_*.c, which get dense buffers and sizes.
+//
 // Link rule: a shared library is linked by lld in a forked child, so no other thread may exist in the process when
 // build_artefact(so) is called. Nothing touches the file system.
 #pragma once
@@ -75,7 +78,7 @@ struct LabelSpec {
 /// An input or output.
 struct PortSpec {
   std::string name;         ///< as in the model: any bytes
-  DType dtype = DType::f32; ///< not string
+  DType dtype = DType::f32; ///< string: the program sees an i64 number for each
   std::vector<DimSpec> dims;
   LabelSpec labels{}; ///< outputs only
 };
@@ -127,6 +130,9 @@ struct ArtefactSpec {
   std::vector<PortSpec> inputs, outputs;
   std::vector<SymbolSpec> symbols;
   std::vector<VariantSpec> variants; ///< most capable last; at least one
+  /// The model's own strings, by their number: sorted by bytes, distinct, the first one empty. None: no port is a
+  /// tensor of strings and no program calls a function for them.
+  std::vector<std::string> strings;
   Weights weights;
   bool embed_weights = true; ///< false: create() must be given them
   Provenance provenance;
