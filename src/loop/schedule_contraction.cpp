@@ -77,15 +77,16 @@ Scheduler::Tile Scheduler::best_tile(const std::vector<ReadInfo> &reads, const S
   return best;
 }
 
-// A constant that is read once for each column and step: columns innermost.
-void Scheduler::pack_columns(const Expr &e, int32_t n, int64_t columns) {
+// A constant that is read once for each column and step: panels of columns, so that what a tile reads lies together
+// and no stride of many columns puts all of it into a few sets of the cache.
+void Scheduler::pack_columns(const Expr &e, int32_t n, int64_t columns, int64_t panel) {
   const KernelBuffer &w = k_.buffers[e.source];
   const int32_t dim = weight_dim(e, n);
   if (e.indices[dim].axes.size() != 1 || e.indices[dim].axes[0].second != 1 || w.dims[dim] != Extent(columns)) return;
-  std::vector<std::pair<int32_t, int64_t>> order;
+  std::vector<std::pair<int32_t, int64_t>> order{{dim, 1}};
   for (int32_t d = 0; d < static_cast<int32_t>(w.dims.size()); ++d)
     if (d != dim) order.emplace_back(d, 1);
-  order.emplace_back(dim, 1);
+  order.emplace_back(dim, panel);
   const bool aliased = bindings_[e.source].aliased;
   bindings_[e.source] = packed(w, order, 64);
   bindings_[e.source].aliased = aliased;
@@ -217,9 +218,19 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t stri
     if (packs && front.empty() && !grouped && (given == 0 || given == panel))
       panel_elements = bindings_[weight->expr->source].size / ((columns + panel - 1) / panel);
   }
-  if (weight && depthwise) pack_columns(*weight->expr, n, columns);
+  if (weight && depthwise) pack_columns(*weight->expr, n, columns, panel);
   // Loop order: panels outermost when the weights exceed half of the second-level cache, rows outermost otherwise.
+  // Where the rows do not fit there either, each panel would bring all of them from behind it: then chunks of panels
+  // that do fit are outermost, and rows inside of them.
   const bool panels_outside = weight_bytes > t_.l2_bytes / 2;
+  int64_t row_bytes = 0;
+  for (const ReadInfo &r : reads)
+    if (!r.constant_buffer) row_bytes = std::max(row_bytes, buffer_bytes(r));
+  const int64_t panels = (columns + panel - 1) / panel;
+  const int64_t chunk = panel_elements == 0 || strip_axis >= 0 || row_bytes <= t_.l2_bytes / 2
+                            ? 0
+                            : std::min(t_.l2_bytes / 2 * panels / std::max<int64_t>(weight_bytes, 1), (panels + 7) / 8);
+  const bool in_chunks = panels_outside && m >= 0 && chunk > 1;
   std::vector<LoopSpec> loops;
   auto add = [&](int32_t axis, int64_t t, bool balanced) {
     LoopSpec l;
@@ -228,11 +239,11 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t stri
     l.balanced = balanced;
     loops.push_back(l);
   };
-  if (panels_outside) add(n, panel, false);
+  if (panels_outside) add(n, in_chunks ? chunk * panel : panel, false);
   for (int32_t a = 0; a < static_cast<int32_t>(out.axes.size()); ++a)
     if (a != n && a != m) add(a, 1, false);
   if (m >= 0) add(m, tile.mr, true);
-  if (!panels_outside) add(n, panel, false);
+  if (!panels_outside || in_chunks) add(n, panel, false);
   int64_t points = 1;
   for (const Axis &axis : out.axes) points *= extent(axis);
   if (strip_axis < 0 && points * steps > kParallelWork) make_parallel(out, loops);
@@ -262,7 +273,7 @@ bool Scheduler::tile_contraction(int32_t s, int32_t sum, int32_t n, int32_t stri
     reduction.push_back(l);
   }
   inner.loops.insert(inner.loops.end(), reduction.rbegin(), reduction.rend());
-  if (panels_outside && panel_elements > 0) {
+  if (panels_outside && !in_chunks && panel_elements > 0) {
     inner.prefetch_buffer = weight->expr->source;
     inner.prefetch_loop_stage = s;
     inner.prefetch_loop = 0;

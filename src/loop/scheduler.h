@@ -357,6 +357,15 @@ private:
     return inner;
   }
 
+  // Of the buffer that is read; 0 where its size depends on symbols.
+  int64_t buffer_bytes(const ReadInfo &read) const {
+    if (read.expr->kind != Expr::Kind::buffer) return 0;
+    const KernelBuffer &b = k_.buffers[read.expr->source];
+    int64_t bytes = std::max(1, bits(b.dtype) / 8);
+    for (const Extent &e : b.dims) bytes *= e.is_constant() ? e.value : 0;
+    return bytes;
+  }
+
   static bool moves_with(const ReadInfo &read, int32_t axis) {
     return read.direct ? moves_with(*read.expr, axis) : read.coefficient[axis] != 0;
   }
@@ -370,7 +379,7 @@ private:
                  int32_t lanes, int64_t steps, int64_t panel = 0) const;
   std::pair<int64_t, int64_t> window_along(const Expr &e, const Stage &acc, int32_t m) const;
   bool fixed_rows(const std::vector<ReadInfo> &reads, const Stage &out, int32_t n) const;
-  void pack_columns(const Expr &e, int32_t n, int64_t columns);
+  void pack_columns(const Expr &e, int32_t n, int64_t columns, int64_t panel);
 
   bool tile_contraction(int32_t s, int32_t sum);
   int32_t column_axis(int32_t s, int32_t sum) const;

@@ -184,6 +184,30 @@ TEST(Schedules, WeightsOfOneRowAreAskedForAPageAheadThoseOfManyAPanelAhead) {
   EXPECT_GT(elements_ahead(64), 768 * 16);
 }
 
+// Neither the rows nor the weights fit into half of the second-level cache: chunks of panels that do are outermost.
+TEST(Schedules, ManyRowsMeetTheWeightsInChunks) {
+  Target target = codegen::resolve_targets("x86-64-v3")->back();
+  target.l2_bytes = 32 << 10;
+  auto loops = [&](int64_t rows) {
+    const Kernel kernel = dense(rows, 200, 64);
+    std::vector<Binding> bindings = dense_bindings(kernel);
+    KernelRun run{kernel, bindings, default_schedule(kernel, bindings, target), {}, {}, {}};
+    run.bindings = bindings;
+    expect_right(run, "x86-64-v3");
+    return run.schedule.stages.back().loops;
+  };
+  const std::vector<LoopSpec> many = loops(200), few = loops(20);
+  auto columns = [](const std::vector<LoopSpec> &list) {
+    return std::count_if(list.begin(), list.end(), [](const LoopSpec &l) { return l.axis == 1; });
+  };
+  EXPECT_EQ(columns(many), 2);
+  EXPECT_EQ(columns(few), 1);
+  ASSERT_FALSE(many.empty());
+  EXPECT_EQ(many.front().axis, 1);
+  EXPECT_EQ(many.front().tile % many.back().tile, 0);
+  EXPECT_LE(many.front().tile * 64 * 4, target.l2_bytes / 2);
+}
+
 TEST(Schedules, ConvolutionsWithoutHalo) {
   for (auto [h, c, o, taps, stride, pad] :
        {std::array<int64_t, 6>{8, 1, 16, 3, 1, 1}, {9, 3, 20, 3, 2, 1}, {7, 8, 32, 1, 1, 0}, {10, 4, 8, 5, 2, 2}}) {
