@@ -16,6 +16,16 @@ Dim bytes_of(DType dtype, const Dim &elements) {
   return width >= 8 ? elements * (width / 8) : ceildiv(elements * width, 8);
 }
 
+int64_t rows_apart(const Type &type, const Halo &halo) {
+  constexpr int64_t kAliasing = 1024, kLine = 64; // bytes
+  if (halo.empty() || !type.layout().blocks.empty() || bits(type.dtype()) < 8) return 0;
+  const size_t last = type.layout().order.empty() ? halo.size() - 1 : static_cast<size_t>(type.layout().order.back());
+  const int64_t element = bits(type.dtype()) / 8;
+  if (!type.shape()[last].is_constant() || halo[last] != std::pair<int64_t, int64_t>{0, 0}) return 0;
+  const int64_t row = type.shape()[last].value() * element;
+  return row > 0 && row % kAliasing == 0 ? kLine / element : 0;
+}
+
 Placement dense(const Type &type, int32_t buffer, Dim &bytes, const Halo &halo, double fill) {
   Placement place;
   place.buffer = buffer;
@@ -40,6 +50,7 @@ Placement dense(const Type &type, int32_t buffer, Dim &bytes, const Halo &halo, 
     place.terms.push_back({static_cast<int32_t>(axis), below[axis], 0, stride});
     place.offset += stride * before;
     stride = stride * extent;
+    if (i + 1 == rank) stride += rows_apart(type, halo);
   }
   std::reverse(place.terms.begin(), place.terms.end());
   bytes = bytes_of(type.dtype(), stride);

@@ -11,8 +11,12 @@ namespace cameo::passes {
 using Halo = std::vector<std::pair<int64_t, int64_t>>; ///< per dim, elements before and after
 
 /// The whole tensor by the order of its layout, with a border; offset: where element 0 lies behind the border. `bytes`
-/// receives the size of the buffer.
+/// receives the size of the buffer. With a border, and rows_apart() elements behind each innermost row.
 Placement dense(const graph::Type &type, int32_t buffer, graph::Dim &bytes, const Halo &halo = {}, double fill = 0);
+/// Windows read the same channels of many pixels: where these lie a multiple of kAliasing bytes apart, they share a few
+/// sets of the first-level cache (64 lines of 64 bytes each way), and more pixels than it has ways put each other out.
+/// Elements that lie between the innermost rows then, to bring them apart: a line of them, which nobody reads; else 0.
+int64_t rows_apart(const graph::Type &type, const Halo &halo);
 /// Bytes of `elements` of the dtype, sub-byte ones packed.
 graph::Dim bytes_of(DType dtype, const graph::Dim &elements);
 

@@ -150,7 +150,12 @@ void Planner::add_grow(int32_t number, const Type &type, const Dim &more, const 
     Dim extent = type.shape()[d];
     for (const graph::Layout::Block &block : type.layout().blocks)
       if (block.axis == static_cast<int32_t>(d)) extent = ceildiv(extent, block.size) * block.size;
-    if (halo) extent += (*halo)[d].first + (*halo)[d].second;
+    if (halo) {
+      const std::vector<int32_t> &order = type.layout().order;
+      extent += (*halo)[d].first + (*halo)[d].second;
+      if (d == (order.empty() ? type.shape().size() - 1 : static_cast<size_t>(order.back())))
+        extent += rows_apart(type, *halo);
+    }
     const std::optional<Dim> known = bound_now(extent);
     if (!known)
       problems_.push_back({ExitCode::unsupported, "extent " + extent.str(), "has no value where memory is needed"});

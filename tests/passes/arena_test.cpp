@@ -92,6 +92,26 @@ TEST(Arena, WideBordersAreNotMade) {
   EXPECT_LE(arena(24), arena(1));
 }
 
+// Pixels of 256 channels would lie 1,024 bytes apart, in four sets of the first-level cache: a window's lie further.
+TEST(Arena, PixelsOfWindowsShareNoSets) {
+  auto apart = [&](int channels, int pad) {
+    const std::string c = std::to_string(channels), image = "f32[1, " + c + ", 16, 16]";
+    const std::string window = pad == 0 ? "1, 1]" : "3, 3]";
+    const Planned p =
+        plan_of(net(image + ", %a: f32[" + c + ", " + c + ", 1, 1], %b: f32[" + c + ", " + c + ", " + window,
+                    conv("u", "x", "a", image, 0) + conv("y", "u", "b", image, pad)));
+    int64_t largest = 0; // stride of the columns of what has a border
+    for (const ValuePlan &v : p.plan.values)
+      for (const PlacedTerm &term : v.place.terms)
+        if (term.dim == 3 && term.stride.is_constant() && (pad == 0 || !v.place.halo.empty()))
+          largest = std::max(largest, term.stride.value());
+    return largest;
+  };
+  EXPECT_EQ(apart(256, 1), 256 + 16);
+  EXPECT_EQ(apart(240, 1), 240);
+  EXPECT_EQ(apart(256, 0), 256) << "no window, no border";
+}
+
 // A sum over a window of channels: the padded tensor and the sum, no copies in another order.
 TEST(Arena, WindowsOfChannelsAreViews) {
   const std::string part = "f32[1, 32, 64, 64]";
