@@ -90,7 +90,7 @@ Value Lowerer::constant(Scalar type, double real, int64_t integer, int32_t lanes
 Value Lowerer::splat(Value value, int32_t lanes) {
   const Type type = b_.type(value);
   if (lanes == 1 || type.lanes == lanes) return value;
-  CAMEO_CHECK(type.lanes == 1, "vector lengths differ");
+  CAMEO_CHECK(type.lanes == 1, "vector lengths differ in kernel " + kernel_.name);
   return shared({-2, lanes}, {value}, [&] { return b_.broadcast(value, lanes); });
 }
 

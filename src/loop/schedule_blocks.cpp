@@ -144,6 +144,8 @@ bool Scheduler::blocks() {
           !reads_pointwise(s, p) || plan_.stages[p].vector_axis >= stage(p).outer_rank() || sequential(p))
         continue;
       StageSchedule &inner = plan_.stages[p], &outer = plan_.stages[s];
+      if (inner.vector_axis != outer.vector_axis) continue;
+      outer.lanes = inner.lanes; // one that compares positions, of 64 bits, has fewer of its own accord
       std::vector<LoopSpec> reduction;
       outer.loops.clear();
       for (const LoopSpec &l : inner.loops)

@@ -88,6 +88,25 @@ TEST(Attention, OneQuery) {
   }
 }
 
+// Keys side by side in memory, as a cache of transposed keys has them, and no whole number of vectors of them.
+TEST(Attention, OneQueryOfKeysThatLieAcross) {
+  for (const Shape &s : {Shape{1, 2, 2, 1, 77, 64, 64}, Shape{1, 2, 2, 3, 130, 32, 16}, Shape{1, 1, 1, 1, 5, 8, 8}}) {
+    SCOPED_TRACE(dims({s.queries, s.keys, s.size, s.columns}));
+    const Case c(s);
+    std::string text = c.text();
+    const std::string row = dims({s.batch, s.groups, s.keys, s.size}),
+                      column = dims({s.batch, s.groups, s.size, s.keys});
+    text.replace(text.find("%k: f32[" + row), 8 + row.size(), "%across: f32[" + column);
+    text.insert(text.find("    %y"), "    %k = transpose %across {perm = [0, 1, 3, 2]} : f32[" + row + "]\n");
+    Values across(c.k.size());
+    for (int64_t g = 0; g < s.batch * s.groups; ++g)
+      for (int64_t j = 0; j < s.keys; ++j)
+        for (int64_t d = 0; d < s.size; ++d)
+          across[size_t((g * s.size + d) * s.keys + j)] = c.k[size_t((g * s.keys + j) * s.size + d)];
+    check_graph(text, {c.q, across, c.v}, {attend(s, c.q, c.k, c.v, 0.25)}, 2e-5);
+  }
+}
+
 TEST(Attention, QueryHeadsShareKeys) {
   for (int64_t groups : {1, 2, 3}) {
     const Shape s{2, 6, groups, 18, 40, 16, 16};
