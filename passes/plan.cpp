@@ -205,6 +205,21 @@ bool Planner::settle_turned(const Value *v) {
   return true;
 }
 
+// Whether later axes of the type's order are nearer in memory, as far as strides are known.
+bool in_order(const Placement &p, const Type &type) {
+  const std::optional<std::vector<Dim>> by_axis = strides(p, static_cast<size_t>(type.rank()));
+  if (!by_axis) return true;
+  int64_t last = INT64_MAX;
+  for (size_t i = 0; i < by_axis->size(); ++i) {
+    const size_t d = type.layout().order.empty() ? i : static_cast<size_t>(type.layout().order[i]);
+    const Dim &stride = (*by_axis)[d];
+    if (type.shape()[d].is(1) || !stride.is_constant()) continue;
+    if (stride.value() > last) return false;
+    last = stride.value();
+  }
+  return true;
+}
+
 // An operand that nobody needs any more, and that lies as the result would.
 bool Planner::overwrite_operand(const Node &node, const ops::Lowered &lowered, int32_t argument, const Value *v,
                                 const std::optional<Reach> &border) {
@@ -225,6 +240,7 @@ bool Planner::overwrite_operand(const Node &node, const ops::Lowered &lowered, i
     // A border that nobody asks for does not hurt; one that is asked for must be there already.
     if (border ? !(wanted == p) : strides(p, v->type().shape().size()) == std::nullopt) continue;
     if (!border && bytes != sizes_[static_cast<size_t>(p.buffer)] && p.halo.empty()) continue;
+    if (!in_order(p, v->type())) continue; // whoever reads the result would pay for an operand seen across
     if (!can_overwrite(lowered.kernel, static_cast<int32_t>(i), argument)) continue;
     if (reads_elsewhere(lowered, node, p.buffer, i)) continue;
     settle(v, p);

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 using namespace cameo;
 using namespace cameo::passes;
 
@@ -110,6 +112,27 @@ TEST(Arena, PixelsOfWindowsShareNoSets) {
   EXPECT_EQ(apart(256, 1), 256 + 16);
   EXPECT_EQ(apart(240, 1), 240);
   EXPECT_EQ(apart(256, 0), 256) << "no window, no border";
+}
+
+// An operand that is seen across is not written over: who reads the result reads along its rows.
+TEST(Arena, ResultsLieAlongTheirRows) {
+  const Planned p = plan_of(net("f32[64, 32], %w: f32[32, 48], %g: f32[48, 64], %v: f32[64, 16]",
+                                "    %a = contract %x, %w {equation = \"mk,kn->mn\"} : f32[64, 48]\n"
+                                "    %r = relu %a : f32[64, 48]\n"
+                                "    %t = transpose %r {perm = [1, 0]} : f32[48, 64]\n"
+                                "    %e = exp %t : f32[48, 64]\n"
+                                "    %m = mul %g, %e : f32[48, 64]\n"
+                                "    %y = contract %m, %v {equation = \"mk,kn->mn\"} : f32[48, 16]\n"));
+  int64_t across = 0, along = 0;
+  for (const ValuePlan &v : p.plan.values) {
+    std::map<int32_t, int64_t> stride;
+    for (const PlacedTerm &term : v.place.terms) stride[term.dim] = term.stride.value();
+    const bool arena = p.plan.buffers[static_cast<size_t>(v.place.buffer)].space == BufferPlan::Space::arena;
+    across += arena && stride[0] == 1 && stride[1] == 48;
+    along += arena && stride[0] == 64 && stride[1] == 1;
+  }
+  EXPECT_EQ(across, 1); // %t
+  EXPECT_EQ(along, 1);  // %m
 }
 
 // A sum over a window of channels: the padded tensor and the sum, no copies in another order.
