@@ -9,9 +9,9 @@
 // Windows (convolutions, pools) want their input and give their result with channels last: the channel is then the
 // vector, a 1x1 convolution is a matrix product, and padding is a border of whole vectors. So do samples at computed
 // places (resize, roi_pool, grid_sample): all channels of one are at the same place. Ops that compute point by
-// point keep the layout of what they read. Ops that number elements in row-major order (reshape, and everything that
-// this pass does not know) get row-major operands. A relayout is made once per value, behind its definition; where all
-// dims but one are 1 it is a view and costs nothing.
+// point keep the layout of what they read, as does a reshape of the spatial axes alone. Ops that number elements in
+// row-major order (other reshapes, and everything that this pass does not know) get row-major operands. A relayout is
+// made once per value, behind its definition; where all dims but one are 1 it is a view and costs nothing.
 //
 // Constants are not touched: each kernel packs its own.
 #include "cameo/passes/passes.h"
@@ -105,6 +105,7 @@ private:
         if (v && v->type().is_tensor() && v->type().rank() == result.rank() && !v->type().layout().is_row_major())
           wanted = v->type().layout();
     if (kind == Kind::row_major && only_moves(*node)) return; // a view of any layout
+    if (const int rank = keeps_pixels(*node)) return set_layout(node->result(), Layout::channels_last(rank));
     for (size_t i = 0; i < node->operand_count(); ++i) {
       Value *v = node->operand(i);
       if (!v || !v->type().is_tensor() || !v->type().is_ranked() || v->constant()) continue;
@@ -115,6 +116,16 @@ private:
     for (Value *v : node->results())
       if (v->type().is_tensor() && v->type().rank() == result.rank()) set_layout(v, wanted);
     if (node->is(Op::fused)) set_inside(*node, wanted);
+  }
+
+  // The rank of the result of a reshape that renumbers the pixels of images whose channels come last and leaves images
+  // and channels: it is a view, as what sequences of pixels are made by, [n, c, h, w] to [n, c, h * w]. 0: it is none.
+  static int keeps_pixels(const Node &node) {
+    if (!node.is(Op::reshape) || node.operand_count() != 1) return 0;
+    const Type &x = node.operand()->type(), &y = node.result()->type();
+    const bool image = x.is_ranked() && x.rank() >= 3 && y.rank() >= 3 && y.rank() <= 5 &&
+                       x.layout() == Layout::channels_last(x.rank());
+    return image && x.dim(0) == y.dim(0) && x.dim(1) == y.dim(1) ? y.rank() : 0;
   }
 
   // Axes of a transpose are named: it is a view of whatever there is.
