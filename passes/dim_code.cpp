@@ -3,6 +3,8 @@
 
 #include "cameo/ir/dim_terms.h"
 
+#include <cmath>
+
 namespace cameo::passes {
 
 using graph::Dim;
@@ -54,6 +56,26 @@ Value DimCode::value(const Dim &dim) {
   }
   if (!sum.valid()) sum = b_.index_constant(0);
   known_.emplace(dim, sum);
+  return sum;
+}
+
+// Sums of absolute values; a quotient, a remainder, the least and the largest count as the largest of their operands.
+Value DimCode::magnitude(const Dim &dim) {
+  const loop::Type f64{loop::Scalar::f64};
+  Value sum = b_.constant(f64, 0);
+  for (const graph::DimTerm &term : graph::dim_terms(dim)) {
+    Value product = b_.constant(f64, std::abs(static_cast<double>(term.coefficient)));
+    for (const DimFactor &factor : term.factors) {
+      Value most;
+      if (factor.kind == DimFactor::Kind::symbol) {
+        most = b_.cast(Opcode::sitofp, symbol(factor.key), loop::Scalar::f64);
+      } else {
+        for (const Dim &arg : factor.args) most = most.valid() ? b_.max(most, magnitude(arg)) : magnitude(arg);
+      }
+      product = b_.mul(product, most);
+    }
+    sum = b_.add(sum, product);
+  }
   return sum;
 }
 

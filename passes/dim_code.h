@@ -21,7 +21,9 @@ public:
 
   /// The value of `dim`, computed once. A copy of this object serves a block inside the one where it was made.
   loop::Value value(const graph::Dim &dim);
-  /// The same as an address: constants stay constants.
+  /// A float (f64) that no number on the way to value(dim) exceeds: below 2^62 the value is exact, it did not wrap.
+  loop::Value magnitude(const graph::Dim &dim);
+  /// value(dim) as an address: constants stay constants.
   loop::Affine affine(const graph::Dim &dim);
 
   /// From here on `key`, which lies in memory, has that value.

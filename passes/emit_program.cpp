@@ -9,6 +9,7 @@
 #include "evaluate.h"
 #include "memory.h"
 #include "pack.h"
+#include "planner.h"
 
 #include "cameo/loop/legalize.h"
 #include "cameo/loop/verify.h"
@@ -30,17 +31,24 @@ int64_t static_elements(const Port &port) {
 
 // Extents that some values of the caller's symbols make negative: `n - 2` after a window of 3. Tensors of such shapes,
 // and everything that the plan laid out beside them, would lie outside of their memory.
+// What a branch or loop may skip is checked there (Planner::check_sizes).
 std::vector<Dim> doubtful_extents(const graph::Graph &graph) {
   std::set<Dim> found;
-  for (const graph::Node *node : graph::Graph::all_nodes(graph.main().body))
-    for (const Value *v : node->results()) {
+  auto visit = [&](const graph::Node &node) {
+    for (const Value *v : node.results()) {
       if (!v->type().is_tensor() || !v->type().is_ranked()) continue;
       for (const Dim &d : v->type().shape()) {
         bool at_run = false;
         d.for_each_symbol([&](const std::string &key) { at_run |= key[0] == '?'; });
-        if (!at_run && d.bounds().lower.value_or(-1) < 0) found.insert(d);
+        if (!at_run && may_be_negative(d)) found.insert(d);
       }
     }
+  };
+  for (const graph::Node *node : graph.main().body->nodes()) {
+    visit(*node);
+    if (node->is(graph::Op::fused))
+      for (const graph::Node *inner : node->body()->nodes()) visit(*inner);
+  }
   return {found.begin(), found.end()};
 }
 

@@ -141,8 +141,12 @@ void Emitter::emit_call(Site &site, size_t number) {
   auto run = [&](Site &s) {
     const loop::Kernel &kernel = call.step.lowered.kernel;
     std::vector<loop::Value> arguments;
-    for (size_t i = 0; i < kernel.buffers.size(); ++i)
-      arguments.push_back(address(s, call.step.places[i].buffer, kernel.buffers[i].dtype, call.step.starts[i]));
+    for (size_t i = 0; i < kernel.buffers.size(); ++i) {
+      Dim elements = 1;
+      for (const loop::Extent &e : kernel.buffers[i].dims) elements *= call.step.lowered.dim(e);
+      arguments.push_back(
+          address(s, call.step.places[i].buffer, kernel.buffers[i].dtype, call.step.starts[i], elements));
+    }
     if (call.kernel->scratch_bytes > 0) {
       const Dim at = call.scratch < 0 ? plan_.arena_bytes : plan_.buffers[static_cast<size_t>(call.scratch)].offset;
       arguments.push_back(s.b.view(s.frame.workspace, s.code.affine(at)));
@@ -167,8 +171,9 @@ void Emitter::emit_call(Site &site, size_t number) {
     unless_failed(site, run);
 }
 
-// Where element `start` of a buffer lies, as a buffer of the dtype's storage kind.
-loop::Value Emitter::address(Site &site, int32_t buffer, DType dtype, const Dim &start) {
+// Where element `start` of a buffer lies, as a buffer of the dtype's storage kind. An empty part of the caller's tensor
+// begins where the tensor does: there is nothing else that may be read.
+loop::Value Emitter::address(Site &site, int32_t buffer, DType dtype, const Dim &start, const Dim &elements) {
   const BufferPlan &plan = plan_.buffers[static_cast<size_t>(buffer)];
   loop::Builder &b = site.b;
   const loop::Scalar element = loop::storage_type(dtype);
@@ -191,7 +196,10 @@ loop::Value Emitter::address(Site &site, int32_t buffer, DType dtype, const Dim 
     const bool input = plan.space == BufferPlan::Space::input;
     const loop::Value base = (input ? site.frame.inputs : site.frame.outputs)[static_cast<size_t>(plan.port)];
     const bool same = b.type(base).scalar == element;
-    return start.is(0) && same ? base : b.view(base, site.code.affine(start), element);
+    if (start.is(0)) return same ? base : b.view(base, loop::Affine(0), element);
+    if (elements.is_constant() || !elements.valid()) return b.view(base, site.code.affine(start), element);
+    const loop::Value zero = b.index_constant(0), some = b.compare(loop::Opcode::gt, site.code.value(elements), zero);
+    return b.view(base, loop::Affine(b.select(some, site.code.value(start), zero)), element);
   }
   }
   CAMEO_UNREACHABLE("buffer space");

@@ -20,6 +20,8 @@ namespace {
 /// Elements and bytes of anything that a run makes.
 constexpr int64_t kMostBytes = int64_t{1} << 47;
 constexpr int64_t kMostExtent = INT32_MAX;
+/// Of the numbers on the way to an extent: far from where 64 bits end, whatever the rounding.
+constexpr double kMostMagnitude = 0x1p62;
 
 } // namespace
 
@@ -61,6 +63,8 @@ std::pair<loop::Value, loop::Value> Emitter::product(Site &site, const std::vect
   if (values.size() == 1 && known.is(1)) return {values[0], good};
   loop::Value total = b.index_constant(known.value());
   const loop::Value zero = b.index_constant(0), one = b.index_constant(1), most = b.index_constant(kMostBytes);
+  for (const Dim &f : factors)
+    if (!f.is_constant()) good = b.binary(Opcode::bit_and, good, exact(site, f));
   for (loop::Value v : values) {
     const loop::Value small = b.compare(Opcode::le, v, b.binary(Opcode::div, most, b.max(total, one)));
     const loop::Value fine = b.binary(Opcode::bit_and, small, b.compare(Opcode::ge, v, zero));
@@ -68,6 +72,26 @@ std::pair<loop::Value, loop::Value> Emitter::product(Site &site, const std::vect
     total = b.mul(total, b.select(fine, v, zero));
   }
   return {total, good};
+}
+
+// Whether the code of `dim` gives its value: a product of several symbols may leave 64 bits.
+loop::Value Emitter::exact(Site &site, const Dim &dim) {
+  loop::Builder &b = site.b;
+  if (dim.is_constant() || dim.is_symbol()) return b.constant_int(loop::kBool, -1);
+  const loop::Value most = b.constant({loop::Scalar::f64}, kMostMagnitude);
+  return b.compare(Opcode::le, site.code.magnitude(dim), most);
+}
+
+void Emitter::check_size(Site &site, const std::vector<Dim> &extents) {
+  loop::Builder &b = site.b;
+  for (const Dim &d : extents) {
+    if (d.is_constant() || d.is_symbol()) continue;
+    fail_unless(site, exact(site, d), CAMEO_LIMIT_EXCEEDED);
+    fail_unless(site, b.compare(Opcode::ge, site.code.value(d), b.index_constant(0)),
+                interface_.at_run(d) ? CAMEO_SHAPE_MISMATCH : CAMEO_DIM_OUT_OF_RANGE);
+  }
+  if (const loop::Value good = product(site, extents).second; b.known_constant(good) != -1)
+    fail_unless(site, good, CAMEO_LIMIT_EXCEEDED);
 }
 
 // All numbers first, then what becomes of them: rules may exchange symbols.
@@ -79,6 +103,10 @@ void Emitter::emit_rules(Site &site, const std::vector<Rule> &rules, const Place
   });
   std::vector<loop::Value> numbers;
   for (const Rule &rule : rules) {
+    if (rule.kind == Rule::Kind::size) {
+      numbers.push_back(zero);
+      continue;
+    }
     if (rule.element < 0) {
       const auto [number, good] = product(site, rule.factors);
       if (b.known_constant(good) != -1) fail_unless(site, good, CAMEO_LIMIT_EXCEEDED);
@@ -121,6 +149,9 @@ void Emitter::emit_rules(Site &site, const std::vector<Rule> &rules, const Place
       fail_unless(site, b.binary(Opcode::bit_or, same, single), CAMEO_SHAPE_MISMATCH);
       break;
     }
+    case Rule::Kind::size:
+      check_size(site, rule.factors);
+      break;
     }
   }
   if (stores) site.code.forget_runtime();

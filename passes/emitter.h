@@ -49,7 +49,12 @@ private:
   void store_constants();
   Frame parameters(loop::Builder &b);
   DimCode dims(loop::Builder &b, const Frame &frame);
-  graph::Dim workspace() const { return plan_.arena_bytes + scratch_; }
+  /// Behind the arena and the scratch memory: room to read the first element of an empty tensor that lies last, and the
+  /// vector that begins there.
+  graph::Dim workspace() const {
+    const graph::Dim bytes = plan_.arena_bytes + scratch_;
+    return bytes.is_constant() && plan_.slots.empty() ? bytes : bytes + 64;
+  }
   void emit_run();
   void emit_workspace_bytes();
   void emit_output_dims();
@@ -64,7 +69,8 @@ private:
   void emit_call(Site &site, size_t number);
   void emit_branch(Site &site, size_t begin);
   void emit_loop(Site &site, size_t begin);
-  loop::Value address(Site &site, int32_t buffer, DType dtype, const graph::Dim &start);
+  loop::Value address(Site &site, int32_t buffer, DType dtype, const graph::Dim &start,
+                      const graph::Dim &elements = 1);
   std::optional<int64_t> constant_scalar(const graph::Value *value) const;
   loop::Value scalar(Site &site, const graph::Value *value);
   void store_scalar(Site &site, const graph::Value *value, loop::Value number);
@@ -77,6 +83,8 @@ private:
   loop::Value succeeded(Site &site);
   void fail_unless(Site &site, loop::Value good, int64_t status);
   std::pair<loop::Value, loop::Value> product(Site &site, const std::vector<graph::Dim> &factors);
+  loop::Value exact(Site &site, const graph::Dim &dim);
+  void check_size(Site &site, const std::vector<graph::Dim> &extents);
   void emit_rules(Site &site, const std::vector<Rule> &rules, const Placement &from);
   void declare_memory();
   void emit_grow(Site &site, int32_t buffer, const std::vector<graph::Dim> &factors, bool keep);

@@ -133,6 +133,7 @@ void Planner::place_node(const Node &node) {
   if (node.is(Op::check)) return add_check(node.operand());
   define_extents(node);
   check_broadcast(node);
+  check_sizes(node);
   if (options_.views && moves_only(node)) {
     const bool constant = node.operand()->constant() != nullptr;
     if (std::optional<Placement> p = constant ? std::nullopt : view(node, require_place(node.operand()))) {

@@ -62,6 +62,7 @@ void Planner::host_result(const Value *v, const Region *region, Host host) {
 Placement Planner::hosted(const Value *v, const Host &host) {
   switch (host.kind) {
   case Host::Kind::part: {
+    check_parts(*host.whole->producer());
     Placement p = part(host_place(host.whole), host.axis, host.start);
     if (!p.halo.empty() && (p.halo[host.axis].first > 0 || p.halo[host.axis].second > 0)) p.halo.clear();
     return p;
@@ -128,6 +129,7 @@ void Planner::place_branches(const Node &node) {
   }
   const auto defined = defined_;
   const auto checked = checked_;
+  const auto sized = sized_;
   for (size_t r = 0; r < 2; ++r) {
     if (r == 1) {
       Step otherwise;
@@ -137,9 +139,13 @@ void Planner::place_branches(const Node &node) {
     }
     defined_ = defined;
     checked_ = checked;
+    sized_ = sized;
+    ++regions_;
     place_branch(node, node.body(r));
+    --regions_;
   }
   checked_ = checked;
+  sized_ = sized;
   Step end;
   end.kind = Step::Kind::end;
   end.node = numbers_.of(&node);
@@ -223,12 +229,16 @@ void Planner::place_loop(const Node &node) {
   add_step(std::move(begin), touched);
 
   const auto checked = checked_;
+  const auto sized = sized_;
   counters_.push_back(counter);
+  ++regions_;
   for (const Node *inner : body->nodes()) place_node(*inner);
   yield_slices(node, counter);
   yield_carried(node);
+  --regions_;
   counters_.pop_back();
   checked_ = checked;
+  sized_ = sized;
 
   Step end;
   end.kind = Step::Kind::end;

@@ -31,10 +31,21 @@ void Planner::host_concatenations() {
     Dim start = 0;
     const size_t axis = static_cast<size_t>(node->integer("axis"));
     bool any = false;
+    // How large the whole is and where each part begins must be known when the first part is computed.
+    std::vector<const graph::Type *> unknown;
+    std::set<graph::Shape> shapes;
+    auto list = [&](const Value *v) {
+      if (is_runtime(v->type()) && shapes.insert(v->type().shape()).second) unknown.push_back(&v->type());
+    };
+    list(node->result());
+    for (const Value *v : node->operands()) list(v);
+    auto known_before = [&](const Value *v) {
+      return std::all_of(unknown.begin(), unknown.end(), [&](const graph::Type *type) { return known_at(*type, v); });
+    };
     for (size_t i = 0; i < node->operand_count(); ++i) {
       const Value *v = node->operand(i);
       if (can_be_hosted(v) && v->region() == node->region() && v->type().layout() == node->result()->type().layout() &&
-          known_at(node->result()->type(), v)) {
+          known_before(v)) {
         hosts_[numbers_.of(v)] = {Host::Kind::part, node->result(), axis, start};
         any = true;
       }

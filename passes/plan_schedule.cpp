@@ -104,7 +104,11 @@ void Planner::add_temporaries(int32_t number, const std::vector<int32_t> &stages
       const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
       Dim bytes;
       const Type type = temporary_place(lowered, lowered.arguments[a], b, bytes).second;
-      if (!reserve(b, bytes)) {
+      const int inside = numbers_.node(step.node)->region() == body() ? 0 : 1;
+      regions_ += inside;
+      const bool reserved = reserve(b, bytes);
+      regions_ -= inside;
+      if (!reserved) {
         Rule size;
         size.kind = Rule::Kind::equal;
         size.element = b;

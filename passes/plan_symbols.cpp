@@ -22,6 +22,8 @@ bool is_runtime(const Type &type) {
   return runtime;
 }
 
+bool may_be_negative(const Dim &extent) { return !extent.is_constant() && extent.bounds().lower.value_or(-1) < 0; }
+
 void Planner::find_definers() {
   definers_ = graph_.runtime_definers();
   for (const auto &[key, node] : definers_)
@@ -93,7 +95,10 @@ bool Planner::reserve(int32_t number, const Dim &bytes) {
   sizes_[static_cast<size_t>(number)] = b.bytes = bytes;
   if (b.space != BufferPlan::Space::arena) return true;
   if (const std::optional<Dim> bound = caller_bound(bytes)) {
-    b.bytes = *bound;
+    // A step that refuses a negative extent does not come before all others, or is not reached: what lies behind the
+    // buffer must not move.
+    const bool late = *bound != bytes || regions_ > 0;
+    b.bytes = late && may_be_negative(*bound) ? max(*bound, 0) : *bound;
     return true;
   }
   b.space = BufferPlan::Space::grown;
@@ -251,6 +256,39 @@ void Planner::check_broadcast(const Node &node) {
   else
     check(node);
   add_rules(std::move(rules));
+}
+
+// Extents that are not known to be sizes: differences may be negative, products may be more than memory has. Those of
+// the caller's symbols alone are checked before the run (emit_program.cpp), but for what a branch or loop may skip.
+void Planner::check_sizes(const Node &node) {
+  std::vector<Rule> rules;
+  if (node.is(Op::fused))
+    for (const Node *inner : node.body()->nodes())
+      for (const Value *v : inner->results()) add_size(v->type(), rules);
+  for (const Value *v : node.results()) add_size(v->type(), rules);
+  add_rules(std::move(rules));
+}
+
+// The parts of a concatenation say where each of them begins: all are checked before the first is written.
+void Planner::check_parts(const Node &concat) {
+  std::vector<Rule> rules;
+  for (const Value *v : concat.operands()) add_size(v->type(), rules);
+  add_rules(std::move(rules));
+}
+
+void Planner::add_size(const Type &type, std::vector<Rule> &rules) {
+  if (!type.is_tensor() || !type.is_ranked()) return;
+  const graph::Shape &shape = type.shape();
+  const bool runtime = is_runtime(type), negative = std::any_of(shape.begin(), shape.end(), may_be_negative);
+  if (!runtime && (regions_ == 0 || !negative)) return;
+  // Not even views and what is fused may be larger than memory: a kernel walks over them.
+  if (!negative && caller_bound(type.elements())) return;
+  if (!std::all_of(shape.begin(), shape.end(), [&](const Dim &d) { return defined(d); })) return;
+  if (!sized_.insert(shape).second) return;
+  Rule rule;
+  rule.kind = Rule::Kind::size;
+  rule.factors = shape;
+  rules.push_back(std::move(rule));
 }
 
 } // namespace cameo::passes

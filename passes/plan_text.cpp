@@ -9,7 +9,7 @@
 //   step   = kind ["node" n] ["value" n] ["buffer" n] ["keep"] ["counter" dim] ["from" place] ["to" place] ["algorithm"
 //   string]
 //            {"rule" rule} {"packed" n place} {"temporary" "stage" n "component" n "in" n} ["scratch" n] [schedule]
-//   rule   = ("define" | "once" | "equal" | "spread") dim ["most" dim] ["element" n] {"factor" dim}
+//   rule   = ("define" | "once" | "equal" | "spread" | "size") dim ["most" dim] ["element" n] {"factor" dim}
 //
 // dim is an expression as in types of Graph IR, schedule as in src/loop/schedule_text.cpp. A line a step, besides its
 // schedule.
@@ -47,10 +47,9 @@ constexpr std::array kSpaces = {
     Word<Space>{Space::arena, "arena"}, Word<Space>{Space::grown, "grown"},
 };
 constexpr std::array kRules = {
-    Word<Rule::Kind>{Rule::Kind::define, "define"},
-    Word<Rule::Kind>{Rule::Kind::once, "once"},
-    Word<Rule::Kind>{Rule::Kind::equal, "equal"},
-    Word<Rule::Kind>{Rule::Kind::spread, "spread"},
+    Word<Rule::Kind>{Rule::Kind::define, "define"}, Word<Rule::Kind>{Rule::Kind::once, "once"},
+    Word<Rule::Kind>{Rule::Kind::equal, "equal"},   Word<Rule::Kind>{Rule::Kind::spread, "spread"},
+    Word<Rule::Kind>{Rule::Kind::size, "size"},
 };
 
 template <class E, size_t n> std::string word(const std::array<Word<E>, n> &words, E value) {
@@ -223,7 +222,7 @@ private:
   Rule rule() {
     Rule r;
     const std::optional<Rule::Kind> kind = accept_word(lex_, kRules);
-    if (!kind) lex_.fail_here("expected define, once, equal or spread");
+    if (!kind) lex_.fail_here("expected define, once, equal, spread or size");
     r.kind = kind.value_or(Rule::Kind::define);
     r.dim = graph::read_dim(lex_);
     if (lex_.accept("most")) r.most = graph::read_dim(lex_);

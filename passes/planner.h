@@ -24,6 +24,8 @@ bool has_branches(const graph::Node &node);
 
 /// Whether an extent of the type is known only while running.
 bool is_runtime(const graph::Type &type);
+/// Whether some values of the symbols make the extent negative: `n - 2` after a window of 3.
+bool may_be_negative(const graph::Dim &extent);
 /// Of the graph's text: a plan belongs to one graph.
 uint64_t hash_of(const graph::Graph &graph);
 
@@ -128,6 +130,9 @@ private:
                 bool keep = false);
   void define_extents(const graph::Node &node);
   void check_broadcast(const graph::Node &node);
+  void check_sizes(const graph::Node &node);
+  void check_parts(const graph::Node &concat);
+  void add_size(const graph::Type &type, std::vector<Rule> &rules);
 
   // plan_schedule.cpp
   void schedule();
@@ -165,6 +170,8 @@ private:
   std::map<std::string, const graph::Node *> definers_; ///< by run-time symbol
   std::set<std::string> defined_;                       ///< run-time symbols that have a value by now
   std::set<std::pair<graph::Dim, graph::Dim>> checked_; ///< extents whose broadcasting is checked by now
+  std::set<graph::Shape> sized_;                        ///< shapes that are known to be sizes by now
+  int regions_ = 0;                                     ///< branches and loops around what is being placed
   std::vector<std::pair<graph::Dim, graph::Dim>>
       products_;                     ///< products of run-time extents that are known to be equal to the second
   std::vector<graph::Dim> counters_; ///< of the loops that are being placed

@@ -2,8 +2,12 @@
 #include "cameo/passes/program.h"
 
 #include "emit_program.h"
+#include "placement.h"
+
+#include "cameo/ir/dim_terms.h"
 
 #include <algorithm>
+#include <set>
 
 namespace cameo::passes {
 
@@ -93,11 +97,48 @@ Result<Interface> interface_of(const graph::Graph &graph) {
   return out;
 }
 
+// Whether the expression never falls while symbols rise.
+bool rises(const Dim &dim) {
+  const std::vector<graph::DimTerm> terms = graph::dim_terms(dim);
+  return std::all_of(terms.begin(), terms.end(), [](const graph::DimTerm &term) {
+    return (term.coefficient > 0 || term.factors.empty()) &&
+           std::all_of(term.factors.begin(), term.factors.end(), [](const graph::DimFactor &f) {
+             if (f.kind == graph::DimFactor::Kind::mod) return false;
+             if (f.kind == graph::DimFactor::Kind::floordiv && !f.args[1].is_constant()) return false;
+             return std::all_of(f.args.begin(), f.args.end(), rises);
+           });
+  });
+}
+
+// Sizes of the tensors inside that depend on the caller's symbols alone, in memory or not: none may overflow.
+void add_inner_sizes(const graph::Graph &graph, const Interface &interface, std::vector<Dim> &sizes) {
+  std::set<Dim> found;
+  for (const graph::Node *node : graph::Graph::all_nodes(graph.main().body))
+    for (const Value *v : node->results()) {
+      const graph::Type &type = v->type();
+      if (!type.is_tensor() || !type.is_ranked() || type.dtype() == DType::string) continue;
+      const Dim elements = type.elements();
+      if (elements.valid() && !elements.is_constant() && !interface.at_run(elements))
+        found.insert(bytes_of(type.dtype(), elements));
+    }
+  sizes.insert(sizes.end(), found.begin(), found.end());
+}
+
 // Lowers the largest values of symbols until no size overflows: what `run` accepts.
 void limit_symbols(std::vector<Symbol> &symbols, const std::vector<Dim> &sizes) {
   constexpr int64_t kMost = int64_t{1} << 60;
+  std::vector<bool> monotone;
+  for (const Dim &size : sizes) monotone.push_back(rises(size));
+  auto bounds = [&](const std::string &key) -> std::optional<graph::Interval> {
+    for (const Symbol &s : symbols)
+      if (s.key == key) return graph::Interval{s.min, s.max};
+    return std::nullopt;
+  };
   auto fits = [&] {
     return std::all_of(sizes.begin(), sizes.end(), [&](const Dim &size) {
+      // Else its largest value is not that of the largest symbols.
+      if (!monotone[static_cast<size_t>(&size - sizes.data())])
+        if (const graph::Interval range = size.bounds(bounds); !range.upper || *range.upper > kMost) return false;
       const std::optional<int64_t> n = size.evaluate([&](const std::string &key) -> std::optional<int64_t> {
         for (const Symbol &s : symbols)
           if (s.key == key) return s.max;
@@ -152,6 +193,7 @@ Result<Program> build_program(const graph::Graph &graph, std::span<const loop::T
     sizes.push_back(plan.arena_bytes);
     program.variants.push_back(std::move(variant));
   }
+  add_inner_sizes(graph, interface, sizes);
   limit_symbols(interface.symbols, sizes);
   program.inputs = std::move(interface.inputs);
   program.outputs = std::move(interface.outputs);

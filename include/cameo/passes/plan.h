@@ -94,6 +94,7 @@ struct Rule {
     once,   ///< in a loop: the same in the first iteration, in the others it must equal `dim`
     equal,  ///< it must equal `dim`
     spread, ///< it must equal `dim` or be 1: broadcasting
+    size,   ///< `factors` are extents of a tensor: none may be negative, nor their product more than memory has
   };
   Kind kind = Kind::define;
   graph::Dim dim;
