@@ -24,6 +24,18 @@ static void caller_parallel(struct cameo_env *env, int64_t tasks, cameo_task tas
   atomic_store_explicit(&c->in_region, 0, memory_order_release);
 }
 
+/* Where tensors without elements lie: a kernel that guards its reads reads the first element of an empty tensor, and
+ * throws it away. Nothing is written there. */
+static const _Alignas(64) char nothing[64] = {0};
+
+static void place_empty_tensors(CameoContext *c) {
+  const CameoModel *model = &cameo_program.model;
+  for (int32_t i = 0; i < model->input_count; ++i)
+    if (c->input_bytes[i] == 0) c->inputs[i] = nothing;
+  for (int32_t i = 0; i < model->output_count; ++i)
+    if (c->output_bytes[i] == 0) c->outputs[i] = (void *)(uintptr_t)nothing;
+}
+
 /* Everything after the arguments were bound. */
 static int32_t execute(CameoContext *c, void *workspace, int64_t workspace_bytes, struct message *m) {
   struct cameo_env env = {0, 1, NULL, c};
@@ -58,6 +70,7 @@ static int32_t execute(CameoContext *c, void *workspace, int64_t workspace_bytes
     c->workspace_bytes = needed;
   }
   if (!workspace) arena = c->workspace;
+  place_empty_tensors(c);
   if (cameo_program.string_hooks) {
     status = cameo_program.string_hooks->begin(c, arena, needed, m);
     if (status) return status;

@@ -226,10 +226,20 @@ Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const s
                      ? splat(apply_op(Opcode::sub, {range.symbolic, integer(kIndex, 1)}, Scalar::i64), n)
                      : integer(type, range.base.constant + range.extent - 1);
     Value safe = apply_op(Opcode::max, {apply_op(Opcode::min, {v, high}, Scalar::i64), low}, Scalar::i64);
-    if (e.rule != OutOfRange::clamp) {
-      Value ok = apply_op(Opcode::eq, {safe, v}, Scalar::i1);
+    // Nothing is inside of an empty range.
+    const bool maybe_empty = range.symbolic.valid() || range.extent == 0;
+    Value ok;
+    if (range.symbolic.valid())
+      ok = apply_op(Opcode::ult, {v, splat(range.symbolic, n)}, Scalar::i1);
+    else if (range.extent == 0)
+      ok = integer({Scalar::i1, n, false}, 0);
+    else
+      ok = apply_op(Opcode::eq, {safe, v}, Scalar::i1);
+    if (e.rule == OutOfRange::clamp && maybe_empty)
+      ok = range.symbolic.valid() ? splat(apply_op(Opcode::lt, {integer(kIndex, 0), range.symbolic}, Scalar::i1), n)
+                                  : ok;
+    if (e.rule != OutOfRange::clamp || maybe_empty)
       inside = inside.valid() ? apply_op(Opcode::bit_and, {inside, ok}, Scalar::i1) : ok;
-    }
     c = {};
     if (n == 1) {
       c.base = Affine(safe);
@@ -239,6 +249,32 @@ Value Lowerer::guard(const Expr &e, std::vector<LaneIndex> &coordinates, const s
     }
   }
   return inside;
+}
+
+Value Lowerer::any_inside(const std::vector<Range> &domain) {
+  Value some;
+  for (const Range &range : domain) {
+    if (!range.symbolic.valid() && range.extent > 0) continue;
+    const Value one = range.symbolic.valid() ? apply_op(Opcode::lt, {integer(kIndex, 0), range.symbolic}, Scalar::i1)
+                                             : integer({Scalar::i1, 1, false}, 0);
+    some = some.valid() ? apply_op(Opcode::bit_and, {some, one}, Scalar::i1) : one;
+  }
+  return some;
+}
+
+// An empty tensor may have no memory but for a first element, and whole vectors of that size; see run.c and
+// Emitter::workspace().
+Lowerer::Place_ Lowerer::or_first(Place_ at, Value some, int32_t lanes) {
+  if (!some.valid()) return at;
+  if (at.step != 0 && at.step != 1) {
+    const Value steps = lane_vector({Affine(0), at.step, {}}, lanes)[0];
+    at.extra = at.extra.valid() ? apply_op(Opcode::add, {at.extra, steps}, Scalar::i64) : steps;
+    at.step = 0;
+  }
+  at.address = Affine(apply_op(Opcode::select, {some, index_value(at.address), integer(kIndex, 0)}, Scalar::i64));
+  if (at.extra.valid())
+    at.extra = apply_op(Opcode::select, {some, at.extra, integer(b_.type(at.extra), 0)}, Scalar::i64);
+  return at;
 }
 
 Lowerer::Place_ Lowerer::place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes,
@@ -390,7 +426,7 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   std::vector<LaneIndex> coordinates;
   for (const Index &i : e.indices) coordinates.push_back(lane_index(i, context));
   const int32_t lanes = context.point.lanes;
-  Value inside;
+  Value inside, some;
   if (e.rule != OutOfRange::never) {
     const bool halo_serves = e.rule == OutOfRange::fill && !binding.halo.empty() && binding.halo_value == e.real;
     std::vector<Range> domain;
@@ -418,6 +454,7 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
       dims.push_back(d);
     }
     inside = guard(e, guarded, domain, context.point);
+    some = any_inside(domain);
     for (size_t i = 0; i < dims.size(); ++i) coordinates[dims[i]] = guarded[i];
     if (e.rule == OutOfRange::fail && inside.valid()) {
       Value all = inside;
@@ -437,7 +474,8 @@ Value Lowerer::read_buffer(const Expr &e, Context &context) {
   const bool writable = buffer.role == BufferRole::output || buffer.role == BufferRole::inout || binding.aliased;
   const Value active = context.point.active;
   const Place_ at =
-      place(coordinates, binding, lanes, active.valid() ? b_.known_constant(active).value_or(lanes) : lanes);
+      or_first(place(coordinates, binding, lanes, active.valid() ? b_.known_constant(active).value_or(lanes) : lanes),
+               some, lanes);
   const int32_t element_bytes = std::max(1, bits(buffer.dtype) / 8);
   const int32_t object = writable ? object_of_buffer(e.source) : -1;
   Value v;
@@ -468,10 +506,13 @@ Value Lowerer::read_stage(const Expr &e, Context &context) {
   const int32_t lanes = context.point.lanes;
   if (storage.kind == Storage::Kind::output) { // the stage's own result buffer
     const StageStore &store = stage.stores[e.component];
-    Value inside;
-    if (e.rule != OutOfRange::never) inside = guard(e, coordinates, full_box(e.source), context.point);
+    Value inside, some;
+    if (e.rule != OutOfRange::never) {
+      inside = guard(e, coordinates, full_box(e.source), context.point);
+      some = any_inside(full_box(e.source));
+    }
     const KernelBuffer &buffer = kernel_.buffers[store.buffer];
-    Place_ at = place(coordinates, bindings_[store.buffer], lanes);
+    Place_ at = or_first(place(coordinates, bindings_[store.buffer], lanes), some, lanes);
     Value v = load_lanes(buffers_[store.buffer], storage_type(buffer.dtype), at, context.point,
                          object_of_buffer(store.buffer), std::max(1, bits(buffer.dtype) / 8));
     v = as_computed(v, buffer.dtype);

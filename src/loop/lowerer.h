@@ -113,6 +113,8 @@ private:
   LaneIndex lane_index(const Index &index, Context &context);
   /// Conditions under which all coordinates lie in [0, extent), and coordinates made safe; an invalid value: always.
   Value guard(const Expr &e, std::vector<LaneIndex> &coordinates, const std::vector<Range> &domain, const Point &point);
+  /// Whether an extent that may be 0 is not; an invalid value: all are.
+  Value any_inside(const std::vector<Range> &domain);
   struct Place_ {
     Affine address;
     int64_t step = 0;
@@ -120,6 +122,8 @@ private:
   };
   /// `existing`: how many of the lanes are used; -1: all.
   Place_ place(const std::vector<LaneIndex> &coordinates, const Binding &binding, int32_t lanes, int64_t existing = -1);
+  /// The place, or the first element where `some` is false.
+  Place_ or_first(Place_ at, Value some, int32_t lanes);
   Value load_lanes(Value buffer, Scalar type, const Place_ &place, const Point &point, int32_t object, int32_t align);
   void store_lanes(Value value, Value buffer, const Place_ &place, const Point &point, int32_t align);
   Value as_stored(Value value, DType dtype, bool saturate);

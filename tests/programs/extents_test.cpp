@@ -152,5 +152,38 @@ TEST(Extents, WhatALoopSkipsRefusesNothing) {
   check_status(text, {{1}, {1, 2, 3, 4}}, 0, {{2, 3, 4, 5}}, {4});
 }
 
+// Index 0 is not inside of an empty tensor, though it is what indices are clamped to.
+TEST(Extents, NothingLiesInsideOfAnEmptyTensor) {
+  const std::string gather = R"(graph @g stage canonical {
+  main(%x: f32[n, 100], %i: i64[2]) {
+    %y = gather %x, %i {axis = 0} : f32[2, 100]
+    yield %y as "y"
+  }
+})";
+  check_status(gather, {{}, {0, 0}}, CAMEO_INDEX_OUT_OF_RANGE, {}, {0});
+  const std::string scatter = R"(graph @g stage canonical {
+  main(%x: f32[n], %i: i64[1], %u: f32[1]) {
+    %a = neg %x : f32[n]
+    %y = scatter_elements %a, %i, %u {axis = 0, reduction = none} : f32[n]
+    %z = neg %y : f32[n]
+    yield %z as "z"
+  }
+})";
+  check_status(scatter, {{}, {0}, {7}}, CAMEO_INDEX_OUT_OF_RANGE, {}, {0});
+  check_status(scatter, {{1}, {0}, {7}}, 0, {{-7}}, {1});
+  for (const char *mode : {"constant", "edge"}) { // what nobody defines is 0, always the same
+    const std::string pad = std::string(R"(graph @g stage canonical {
+  main(%x: f32[n, 20]) {
+    %a = neg %x : f32[n, 20]
+    %y = pad %a {high = [1, 0], low = [2, 0], mode = )") +
+                            mode + R"(} : f32[n + 3, 20]
+    yield %y as "y"
+  }
+})";
+    check_status(pad, {{}}, 0, {Values(60, 0)}, {0});
+    if (mode[0] == 'e') check_status(pad, {Values(20, 1)}, 0, {Values(80, -1)}, {1});
+  }
+}
+
 } // namespace
 } // namespace cameo::passes
