@@ -30,13 +30,14 @@ public:
     const DType dtype = x_->type().dtype();
     t_ = loop::is_float(value_type(dtype)) ? value_type(dtype) : Scalar::f32;
     if (value_type(dtype) == Scalar::i1 && mode_ != "nearest") return "resize of bool has no kernel";
-    if (node_.flag("antialias") && !node_.has_attribute("scales"))
-      for (int64_t a : axes_)
-        if (!x_->type().dim(static_cast<int>(a)).is_constant() || !y_->type().dim(static_cast<int>(a)).is_constant())
-          return "antialiased resize of symbolic extents has no kernel";
+    // There a scale says less about how many taps there are.
+    if (coordinates_ == "tf_crop_and_resize")
+      for (size_t k = 0; k < axes_.size(); ++k)
+        if (is_open(k)) return "antialiased resize of a region with symbolic extents has no kernel";
     space_ = l_.space(y_->type().shape());
     if (mode_ == "nearest") return nearest();
-    for (size_t k = 0; k < axes_.size(); ++k) stretched_ = stretched_ || taps(k).second - taps(k).first + 1 > 4;
+    for (size_t k = 0; k < axes_.size(); ++k)
+      stretched_ = stretched_ || is_open(k) || taps(k).second - taps(k).first + 1 > 4;
     return stretched_ ? reduced() : unrolled();
   }
 
@@ -94,14 +95,19 @@ private:
     return convert(l_, l_.read(v, {Index{{}, static_cast<int64_t>(k), -1}}), v->type().dtype(), Scalar::f64);
   }
 
-  // First and last tap of an axis.
+  int64_t reach() const { return mode_ == "linear" ? 1 : 2; }
+  // First and last tap of an axis whose scale is known.
   std::pair<int64_t, int64_t> taps(size_t k) const {
-    const double reach = mode_ == "linear" ? 1 : 2;
     const double s = stretch(k);
-    const int64_t first = static_cast<int64_t>(std::floor(-reach / s)) + 1;
+    const int64_t first = static_cast<int64_t>(std::floor(-static_cast<double>(reach()) / s)) + 1;
     return {first, 1 - first};
   }
   double stretch(size_t k) const { return node_.flag("antialias") ? std::min(known_scale(k).value_or(1), 1.0) : 1.0; }
+  // Whether only a run can tell how far the kernel of the axis is stretched.
+  bool is_open(size_t k) const { return node_.flag("antialias") && !known_scale(k); }
+  // The last tap of such an axis, the first being 1 less it: at least reach / scale, since out = floor(in * scale).
+  // Weights of taps behind that are 0.
+  Dim last_tap(size_t k) const { return max(reach(), ceildiv(reach() * in(k), max(out(k), 1))); }
 
   struct Place {
     ExprId coordinate, base, ratio; ///< f64
@@ -115,7 +121,10 @@ private:
   // Weight of a tap at distance `tap` (f64) from the base.
   ExprId weight(size_t k, const Place &p, ExprId tap) {
     ExprId d = op(Opcode::sub, tap, p.ratio);
-    if (stretch(k) != 1) d = op(Opcode::mul, d, c(stretch(k)));
+    if (is_open(k))
+      d = op(Opcode::mul, d, op(Opcode::min, scale(k), c(1)));
+    else if (stretch(k) != 1)
+      d = op(Opcode::mul, d, c(stretch(k)));
     d = l_.op(Opcode::abs, d);
     if (mode_ == "linear") return op(Opcode::max, op(Opcode::sub, c(1), d), c(0));
     const double a = node_.real_or("cubic_coeff", -0.75);
@@ -139,7 +148,7 @@ private:
   // Weights sum to 1 but for those that do not count and those of a stretched kernel.
   bool normalized() const {
     bool any = node_.flag("exclude_outside");
-    for (size_t k = 0; k < axes_.size(); ++k) any = any || stretch(k) != 1;
+    for (size_t k = 0; k < axes_.size(); ++k) any = any || is_open(k) || stretch(k) != 1;
     return any;
   }
 
@@ -214,9 +223,9 @@ private:
     std::vector<Index> at = space_.dims;
     ExprId w = -1;
     for (size_t k = 0; k < axes_.size(); ++k) {
-      const auto [first, last] = taps(k);
-      const int32_t r = Lowering::add_reduction(stage, "k" + std::to_string(k), last - first + 1);
-      const ExprId tap = as_f64(l_.index_value(loop::axis_index(r, 1, first)));
+      const Dim last = is_open(k) ? last_tap(k) : Dim(taps(k).second);
+      const int32_t r = Lowering::add_reduction(stage, "k" + std::to_string(k), l_.extent(2 * last));
+      const ExprId tap = as_f64(l_.index_value(l_.offset(loop::axis_index(r), 1 - last)));
       const Place p = place(k);
       const ExprId wk = counted(k, p, tap);
       w = w < 0 ? wk : op(Opcode::mul, w, wk);
