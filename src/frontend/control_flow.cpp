@@ -305,54 +305,35 @@ void import_loop(NodeImport &n) {
       n.result(i, i < carried && unwrap[i] ? n.make(Op::optional_get, {node->result(i)}) : node->result(i));
 }
 
-// Inputs: initial states, then sequences. Body: (states..., slices...) -> (states..., slices...).
-void import_scan(NodeImport &n) {
-  if (n.version() < 9) return void(n.unsupported("Scan with a batch axis, before opset 9"));
-  const auto [inputs, outputs] = n.body_arity("body");
-  const int64_t sequences = n.integer("num_scan_inputs", 0);
-  if (sequences < 1 || sequences > int64_t(n.input_count()))
-    return void(n.fail("num_scan_inputs is " + std::to_string(sequences) + " of " + std::to_string(n.input_count()) +
-                       " inputs"));
-  const size_t states = n.input_count() - size_t(sequences);
-  if (inputs != n.input_count())
-    return void(
-        n.fail("the body has " + std::to_string(inputs) + " inputs, the node " + std::to_string(n.input_count())));
-  if (outputs < states || outputs < n.output_count())
-    return void(n.fail("the body has " + std::to_string(outputs) + " outputs"));
-  const size_t scans = outputs - states;
-  auto list = [&](std::string_view attribute, size_t length) {
-    std::vector<int64_t> values = n.ints(attribute);
-    if (!n.has(attribute)) values.assign(length, 0);
-    if (values.size() != length)
-      n.fail(std::string(attribute) + " has " + std::to_string(values.size()) + " values for " +
-             std::to_string(length));
-    return values;
-  };
-  std::vector<int64_t> input_axes = list("scan_input_axes", size_t(sequences)),
-                       input_reverse = list("scan_input_directions", size_t(sequences));
-  std::vector<int64_t> output_axes = list("scan_output_axes", scans),
-                       output_reverse = list("scan_output_directions", scans);
-  for (const auto *directions : {&input_reverse, &output_reverse})
-    for (int64_t d : *directions)
-      if (d != 0 && d != 1) n.fail("a direction is " + std::to_string(d));
-  if (n.failed()) return;
+namespace {
 
+/// Scan as all versions have it: what it goes over and how.
+struct ScanSpec {
+  std::vector<Value *> inputs; ///< initial states, then sequences
+  size_t states = 0;
+  size_t outputs = 0; ///< of the body
+  std::vector<int64_t> input_axes, input_reverse, output_axes, output_reverse;
+};
+
+// The results of the body: the states behind the last step, then the stacked slices. Empty after failing.
+std::vector<Value *> scan(NodeImport &n, ScanSpec spec) {
+  const size_t states = spec.states, sequences = spec.inputs.size() - states, scans = spec.outputs - states;
   std::vector<Carried> state;
-  for (size_t i = 0; i < states; ++i) state.push_back({n.input(i)->type(), {}});
+  for (size_t i = 0; i < states; ++i) state.push_back({spec.inputs[i]->type(), {}});
   std::vector<Type> slices;
   std::optional<Dim> length;
-  for (size_t i = 0; i < size_t(sequences); ++i) {
-    const Value *x = n.input(states + i);
-    if (!n.ranked(x)) return;
-    if (x->type().rank() == 0) return void(n.fail("a scan input is a scalar"));
-    input_axes[i] = n.axis(input_axes[i], x->type().rank());
-    if (n.failed()) return;
+  for (size_t i = 0; i < sequences; ++i) {
+    const Value *x = spec.inputs[states + i];
+    if (!n.ranked(x)) return {};
+    if (x->type().rank() == 0) return n.fail("a scan input is a scalar"), std::vector<Value *>{};
+    spec.input_axes[i] = n.axis(spec.input_axes[i], x->type().rank());
+    if (n.failed()) return {};
     Shape shape = x->type().shape();
-    const Dim extent = shape[size_t(input_axes[i])];
+    const Dim extent = shape[size_t(spec.input_axes[i])];
     if (length && length->is_constant() && extent.is_constant() && *length != extent)
-      return void(n.fail("scan inputs have " + length->str() + " and " + extent.str() + " slices"));
+      return n.fail("scan inputs have " + length->str() + " and " + extent.str() + " slices"), std::vector<Value *>{};
     if (!length || extent.is_constant()) length = extent;
-    shape.erase(shape.begin() + input_axes[i]);
+    shape.erase(shape.begin() + spec.input_axes[i]);
     slices.push_back(Type::tensor(x->type().dtype(), std::move(shape)));
   }
 
@@ -364,29 +345,120 @@ void import_scan(NodeImport &n) {
     std::vector<Type> arguments;
     for (const Carried &c : state) arguments.push_back(c.type);
     arguments.insert(arguments.end(), slices.begin(), slices.end());
-    node = n.create(Op::scan, n.inputs(),
-                    {{"inputs", sequences},
-                     {"input_axes", input_axes},
-                     {"input_reverse", input_reverse},
-                     {"output_axes", output_axes},
-                     {"output_reverse", output_reverse}},
-                    std::vector<Type>(outputs, Type::scalar(DType::f32)));
+    node = n.create(Op::scan, spec.inputs,
+                    {{"inputs", int64_t(sequences)},
+                     {"input_axes", spec.input_axes},
+                     {"input_reverse", spec.input_reverse},
+                     {"output_axes", spec.output_axes},
+                     {"output_reverse", spec.output_reverse}},
+                    std::vector<Type>(spec.outputs, Type::scalar(DType::f32)));
     region = n.body("body", node, arguments);
     for (size_t i = 0; i < states && !n.failed(); ++i) settle(n, state[i], region->results()[i]->type(), changed);
     if (n.failed() || changed) n.discard(node);
-    if (n.failed()) return;
+    if (n.failed()) return {};
   }
   for (size_t i = 0; i < states; ++i) node->result(i)->set_type(outside(n, state[i].type, mark));
   for (size_t i = 0; i < scans; ++i) {
     const Type &slice = region->results()[states + i]->type();
-    if (slice.is_ranked()) output_axes[i] = n.axis(output_axes[i], slice.rank() + 1);
-    std::optional<Type> type = n.failed() ? std::nullopt : stacked(n, slice, *length, output_axes[i], mark);
-    if (!type) return n.discard(node);
+    if (slice.is_ranked()) spec.output_axes[i] = n.axis(spec.output_axes[i], slice.rank() + 1);
+    std::optional<Type> type = n.failed() ? std::nullopt : stacked(n, slice, *length, spec.output_axes[i], mark);
+    if (!type) return n.discard(node), std::vector<Value *>{};
     node->result(states + i)->set_type(*type);
   }
-  node->set("output_axes", output_axes);
+  node->set("output_axes", spec.output_axes);
+  return {node->results().begin(), node->results().end()};
+}
+
+// Opset 8: all inputs and outputs have the batch as their first axis. An outer scan goes over it, and the scan of each
+// example is its body.
+void batched_scan(NodeImport &n, ScanSpec spec) {
+  if (n.failed()) return;
+  Dim batch;
+  std::vector<Type> examples;
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const Value *x = spec.inputs[i];
+    if (!n.ranked(x)) return;
+    if (x->type().rank() < (i < spec.states ? 1 : 2)) return void(n.fail("an input without a batch axis"));
+    Shape shape = x->type().shape();
+    if (i > 0 && batch.is_constant() && shape[0].is_constant() && batch != shape[0])
+      return void(n.fail("inputs have batches of " + batch.str() + " and " + shape[0].str()));
+    if (i == 0 || shape[0].is_constant()) batch = shape[0];
+    shape.erase(shape.begin());
+    examples.push_back(Type::tensor(x->type().dtype(), std::move(shape)));
+  }
+  const int64_t mark = symbol_mark(n);
+  const std::vector<int64_t> first(spec.inputs.size(), 0), outputs(spec.outputs, 0);
+  Node *node = n.create(Op::scan, spec.inputs,
+                        {{"inputs", int64_t(spec.inputs.size())},
+                         {"input_axes", first},
+                         {"input_reverse", first},
+                         {"output_axes", outputs},
+                         {"output_reverse", outputs}},
+                        std::vector<Type>(spec.outputs, Type::scalar(DType::f32)));
+  std::vector<Type> types;
+  n.region(node, examples, [&](const std::vector<Value *> &example) {
+    spec.inputs = example;
+    std::vector<Value *> results = scan(n, spec);
+    types = types_of(results);
+    return results;
+  });
+  if (n.failed()) return n.discard(node);
+  for (size_t i = 0; i < types.size(); ++i) {
+    std::optional<Type> type = stacked(n, types[i], batch, 0, mark);
+    if (!type) return n.discard(node);
+    node->result(i)->set_type(*type);
+  }
   for (size_t i = 0; i < n.output_count(); ++i)
     if (n.wants(i)) n.result(i, node->result(i));
+}
+
+} // namespace
+
+// Inputs: initial states, then sequences; before opset 9 the lengths of sequences come first. Body: (states...,
+// slices...) -> (states..., slices...).
+void import_scan(NodeImport &n) {
+  const bool batched = n.version() < 9;
+  ScanSpec spec;
+  spec.inputs = n.inputs();
+  if (batched) {
+    if (n.has(0)) return void(n.unsupported("Scan with sequence_lens"));
+    if (spec.inputs.empty()) return void(n.fail("there are no inputs"));
+    spec.inputs.erase(spec.inputs.begin());
+  }
+  for (const Value *input : spec.inputs)
+    if (!input) return void(n.fail("an input is missing"));
+  const auto [inputs, outputs] = n.body_arity("body");
+  const int64_t sequences = n.integer("num_scan_inputs", 0);
+  const size_t given = spec.inputs.size();
+  if (sequences < 1 || sequences > int64_t(given))
+    return void(n.fail("num_scan_inputs is " + std::to_string(sequences) + " of " + std::to_string(given) + " inputs"));
+  spec.states = given - size_t(sequences);
+  spec.outputs = outputs;
+  if (inputs != given)
+    return void(n.fail("the body has " + std::to_string(inputs) + " inputs, the node " + std::to_string(given)));
+  if (outputs < spec.states || outputs < n.output_count())
+    return void(n.fail("the body has " + std::to_string(outputs) + " outputs"));
+  const size_t scans = outputs - spec.states;
+  auto list = [&](std::string_view attribute, size_t length) {
+    std::vector<int64_t> values = n.defines(attribute) ? n.ints(attribute) : std::vector<int64_t>{};
+    if (!n.defines(attribute) || !n.has(attribute)) values.assign(length, 0);
+    if (values.size() != length)
+      n.fail(std::string(attribute) + " has " + std::to_string(values.size()) + " values for " +
+             std::to_string(length));
+    return values;
+  };
+  spec.input_axes = list("scan_input_axes", size_t(sequences));
+  spec.input_reverse = list(batched ? "directions" : "scan_input_directions", size_t(sequences));
+  spec.output_axes = list("scan_output_axes", scans);
+  spec.output_reverse = list("scan_output_directions", scans);
+  for (const auto *directions : {&spec.input_reverse, &spec.output_reverse})
+    for (int64_t d : *directions)
+      if (d != 0 && d != 1) n.fail("a direction is " + std::to_string(d));
+  if (n.failed()) return;
+  if (batched) return batched_scan(n, std::move(spec));
+  const std::vector<Value *> results = scan(n, std::move(spec));
+  for (size_t i = 0; i < n.output_count() && !n.failed(); ++i)
+    if (n.wants(i)) n.result(i, results[i]);
 }
 
 } // namespace cameo::frontend

@@ -163,7 +163,7 @@ constexpr Importer kImporters[] = {
     {kAi, "RotaryEmbedding", 1, import_rotary_embedding, "size of heads known"},
     {kAi, "Round", 1, import_unary, ""},
     {kAi, "STFT", 1, import_stft, "frame step and length known"},
-    {kAi, "Scan", 9, import_scan, ""},
+    {kAi, "Scan", 8, import_scan, "sequence_lens absent"},
     {kAi, "Scatter", 1, import_scatter_elements, ""},
     {kAi, "ScatterElements", 1, import_scatter_elements, ""},
     {kAi, "ScatterND", 1, import_scatter_nd, "length of index tuples known"},
