@@ -1,6 +1,7 @@
 #include "importers.h"
 
 #include "families.h"
+#include "training.h"
 
 namespace cameo::frontend {
 namespace {
@@ -233,6 +234,9 @@ constexpr Importer kImporters[] = {
     {kMl, "TreeEnsembleRegressor", 1, import_tree_ensemble_regressor, ""},
     {kMl, "ZipMap", 1, import_zip_map, "at the model's outputs"},
     {kPreview, "FlexAttention", 1, import_flex_attention, "numbers and size of heads known"},
+    {kTraining, "Adagrad", 1, import_adagrad, ""},
+    {kTraining, "Adam", 1, import_adam, ""},
+    {kTraining, "Momentum", 1, import_momentum, ""},
 };
 
 constexpr bool is_sorted() {
