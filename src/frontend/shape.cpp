@@ -158,14 +158,23 @@ void import_squeeze(NodeImport &n) {
       drop[size_t(axis)] = true;
     }
   } else {
-    // Symbols are all 1 or all stay, as the declared rank says; that they are 1 is checked by the run.
+    // Symbols are all 1 or all stay, as the declared rank says; that they are 1 is checked by the run. Where nothing is
+    // declared they stay, and the run ends when one of them is 1.
     const auto ones = std::count_if(own.begin(), own.end(), [](const Dim &d) { return d.is(1); });
     const auto symbols = std::count_if(own.begin(), own.end(), [](const Dim &d) { return !d.is_constant(); });
     const int64_t stays = int64_t(own.size()) - ones;
     const std::optional<int64_t> rank = n.declared_rank(0);
-    if (symbols > 0 && !(rank && (*rank == stays || *rank == stays - symbols)))
+    if (symbols > 0 && rank && *rank != stays && *rank != stays - symbols)
       return void(n.unsupported("squeezing whatever extents are 1, of " + x->type().str()));
-    for (size_t i = 0; i < own.size(); ++i) drop[i] = own[i].is(1) || (!own[i].is_constant() && *rank < stays);
+    for (size_t i = 0; i < own.size(); ++i) {
+      drop[i] = own[i].is(1) || (!own[i].is_constant() && rank && *rank < stays);
+      if (rank || own[i].is_constant()) continue;
+      Value *single = n.map(Fn::equal, {n.reshape(n.dims({own[i]}), {}), n.scalar_int(DType::i64, 1)});
+      Value *stays_so = n.map(Fn::logical_not, {single});
+      if (n.failed()) return;
+      n.create(Op::check, {stays_so}, {{"message", std::string("an extent that is 1 only in this run is squeezed")}},
+               {});
+    }
   }
   if (n.failed()) return;
   Shape shape;

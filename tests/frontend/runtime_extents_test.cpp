@@ -90,6 +90,7 @@ TEST(RuntimeExtents, RanksThatTheModelDeclares) {
   const auto wide = input("x", 1, {"n", "1", "4", "m"});
   expect_type({"Squeeze", {wide}, {}, 3}, "f32[n, 4, m]");
   expect_type({"Squeeze", {wide}, {}, 1}, "f32[4]");
+  expect_type({"Squeeze", {wide}, {}}, "f32[n, 4, m]"); // symbols stay, and the run checks that none is 1
 }
 
 TEST(RuntimeExtents, WithoutThemTheNodeIsUnsupported) {
