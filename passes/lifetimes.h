@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <unordered_map>
 #include <vector>
 
 namespace cameo::passes {
@@ -22,6 +23,37 @@ struct Peak {
 /// what they are a view of; constants, arguments and results of the region have none. `order` holds all nodes of the
 /// region.
 Peak live_peak(const graph::Region &region, const std::vector<graph::Node *> &order, const Hosts &hosts);
+
+/// The same peak while parts of concatenations leave their hosts: that costs what lives with these parts, not what the
+/// whole region holds.
+class PeakOfHosts {
+public:
+  PeakOfHosts(const graph::Region &region, const std::vector<graph::Node *> &order, const Hosts &hosts);
+  Peak peak() const;
+  /// From now on the parts have memory of their own.
+  void give_up(const std::vector<const graph::Value *> &parts);
+  int64_t visits() const { return visits_; } ///< of values and of sums, since the beginning: counted work
+
+private:
+  struct Entry {
+    size_t first = SIZE_MAX, last = 0;
+    bool result = false;                        ///< of the region
+    const graph::Value *parent = nullptr;       ///< in whose memory it lies
+    std::vector<const graph::Value *> children; ///< also those that have left
+  };
+  const graph::Value *parent_of(const graph::Value *v) const;
+  bool has_memory(const graph::Value *v) const;
+  Entry *entry(const graph::Value *v);
+  void add(const graph::Value *root, int64_t sign);
+  void add(size_t node, size_t low, size_t high, size_t from, size_t to, int64_t bytes);
+
+  const graph::Region &region_;
+  size_t count_;
+  const Hosts &hosts_;                                      ///< while it is built
+  std::unordered_map<const graph::Value *, Entry> entries_; ///< looked up, never iterated but for sums
+  std::vector<int64_t> most_, more_; ///< segment tree over the nodes: the largest sum below, and what all below have more
+  int64_t visits_ = 0;
+};
 
 /// Bytes of a value, every symbol being 1.
 int64_t bytes_of(const graph::Value &value);

@@ -9,6 +9,7 @@
 #include "lifetimes.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace cameo::passes {
 
@@ -58,55 +59,61 @@ void Planner::host_concatenations() {
 
 void Planner::copy_early_parts() {
   const std::vector<Node *> order = body()->node_list();
-  std::map<const Node *, size_t> position; // looked up, never iterated
+  std::unordered_map<const Node *, size_t> position; // looked up, never iterated
   for (size_t i = 0; i < order.size(); ++i) position[order[i]] = i;
   Hosts hosts;
   for (const auto &[number, host] : hosts_)
     if (host.whole->region() == body()) hosts.emplace(numbers_.value(number), host.whole);
   if (hosts.empty()) return;
+  // The parts of each concatenation that are computed in place, the first of them first.
+  struct Parts {
+    const Node *node = nullptr;
+    size_t at = 0;
+    std::vector<std::pair<size_t, const Value *>> list; ///< (position of the producer, part)
+    size_t given_up = 0;                                ///< of them
+  };
+  std::vector<Parts> concats;
+  for (const Node *node : order) {
+    if (!in_place_concats_.count(numbers_.of(node))) continue;
+    Parts parts{node, position[node], {}, 0};
+    for (const Value *v : node->operands())
+      if (const auto host = hosts.find(v); host != hosts.end() && host->second == node->result())
+        parts.list.emplace_back(position[v->producer()], v);
+    std::sort(parts.list.begin(), parts.list.end(), [this](const auto &a, const auto &b) {
+      return std::pair(a.first, numbers_.of(a.second)) < std::pair(b.first, numbers_.of(b.second));
+    });
+    parts.list.erase(std::unique(parts.list.begin(), parts.list.end()), parts.list.end());
+    concats.push_back(std::move(parts));
+  }
   const int64_t enough = live_peak(*body(), order, {}).bytes;
-  Peak peak = live_peak(*body(), order, hosts);
-  while (peak.bytes > enough) {
+  PeakOfHosts live(*body(), order, hosts);
+  for (Peak peak = live.peak(); peak.bytes > enough;) {
     // The concatenation whose parts up to the peak hold least of the room that they keep.
-    std::vector<const Value *> best;
+    Parts *best = nullptr;
     double best_gain = 0;
-    for (const Node *node : order) {
-      if (!in_place_concats_.count(numbers_.of(node)) || position[node] <= peak.at) continue;
-      std::vector<const Value *> early;
+    auto early = [&](const Parts &parts, size_t i) { return i < parts.list.size() && parts.list[i].first <= peak.at; };
+    for (Parts &parts : concats) {
+      if (parts.at <= peak.at || !early(parts, parts.given_up)) continue;
       int64_t copied = 0;
-      for (const Value *v : node->operands()) {
-        auto host = hosts.find(v);
-        if (host == hosts.end() || host->second != node->result() || position[v->producer()] > peak.at ||
-            std::find(early.begin(), early.end(), v) != early.end())
-          continue;
-        early.push_back(v);
-        copied += bytes_of(*v);
-      }
-      if (early.empty()) continue;
-      const double gain = double(bytes_of(*node->result()) - copied) / double(std::max<int64_t>(copied, 1));
+      for (size_t i = parts.given_up; early(parts, i); ++i) copied += bytes_of(*parts.list[i].second);
+      const double gain = double(bytes_of(*parts.node->result()) - copied) / double(std::max<int64_t>(copied, 1));
       if (gain > best_gain) {
         best_gain = gain;
-        best = early;
+        best = &parts;
       }
     }
-    if (best.empty()) return;
-    Hosts fewer = hosts;
-    for (const Value *v : best) fewer.erase(v);
-    const Peak lower = live_peak(*body(), order, fewer);
-    if (lower.bytes > peak.bytes || (lower.bytes == peak.bytes && lower.at == peak.at)) return;
-    for (const Value *v : best) hosts_.erase(numbers_.of(v));
-    hosts = std::move(fewer);
+    if (!best) break;
+    std::vector<const Value *> leaving;
+    for (size_t i = best->given_up; early(*best, i); ++i) leaving.push_back(best->list[i].second);
+    live.give_up(leaving);
+    const Peak lower = live.peak();
+    if (lower.bytes > peak.bytes || (lower.bytes == peak.bytes && lower.at == peak.at)) break;
+    for (const Value *v : leaving) hosts_.erase(numbers_.of(v));
+    best->given_up += leaving.size();
     peak = lower;
   }
-  for (Node *node : order) {
-    if (!node->is(Op::concat)) continue;
-    const std::vector<Value *> operands = node->operands();
-    const bool any = std::any_of(operands.begin(), operands.end(), [&](const Value *v) {
-      auto host = hosts.find(v);
-      return host != hosts.end() && host->second == node->result();
-    });
-    if (!any) in_place_concats_.erase(numbers_.of(node));
-  }
+  for (const Parts &parts : concats)
+    if (parts.given_up == parts.list.size()) in_place_concats_.erase(numbers_.of(parts.node));
 }
 
 // The place of a concatenation's result, made when its first part is computed.
