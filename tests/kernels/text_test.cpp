@@ -1,6 +1,8 @@
 // Kernels and schedules survive their text forms; broken text ends in a message, at every length.
 #include "cameo/loop/kernel_text.h"
 
+#include "../support/mutate.h"
+
 #include "cameo/ir/builder.h"
 #include "cameo/loop/apply.h"
 #include "cameo/ops/bottleneck.h"
@@ -84,6 +86,19 @@ TEST(KernelText, EveryTruncationIsAnError) {
   for (size_t n = 0; n + 2 < kernel.size(); ++n) EXPECT_FALSE(parse_kernel(kernel.substr(0, n), "k").ok()) << n;
   for (size_t n = 0; n + 2 < schedule.size(); ++n)
     EXPECT_FALSE(parse_schedule(schedule.substr(0, n), s.kernel, "s").ok()) << n;
+}
+
+TEST(KernelText, ChangedTextsAreRefusedOrKernels) {
+  for (const Sample &s : samples()) {
+    const std::string kernel = print(s.kernel), schedule = print(s.schedule, s.kernel);
+    for (uint64_t seed = 0; seed < 500; ++seed) {
+      if (auto parsed = parse_kernel(cameo::testing::mutated(kernel, seed), "kernel"); parsed.ok())
+        EXPECT_EQ(print(*parse_kernel(print(*parsed), "kernel")), print(*parsed)) << s.kernel.name << " " << seed;
+      if (auto parsed = parse_schedule(cameo::testing::mutated(schedule, seed), s.kernel, "schedule"); parsed.ok())
+        EXPECT_TRUE(*parse_schedule(print(*parsed, s.kernel), s.kernel, "schedule") == *parsed)
+            << s.kernel.name << " " << seed;
+    }
+  }
 }
 
 TEST(KernelText, MessagesPointAtThePlace) {

@@ -1,5 +1,6 @@
 // Plans print and parse, and the verifier finds what is wrong with them. Plans of random graphs, for several targets
 // and options, are sound and survive their text.
+#include "../support/mutate.h"
 #include "random_graph.h"
 
 #include "cameo/ir/print.h"
@@ -103,6 +104,25 @@ TEST_F(TwoLayers, EveryCutTextIsRefusedInOneLine) {
     ASSERT_FALSE(parsed.ok()) << n;
     EXPECT_EQ(parsed.errors().size(), 1u);
   }
+}
+
+// A changed text is refused, or is a plan that can be verified and printed.
+TEST_F(TwoLayers, ChangedTextsAreRefusedOrPlans) {
+  const std::string text = print(plan, graph);
+  int plans = 0;
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    auto parsed = parse_plan(cameo::testing::mutated(text, seed), graph, "plan");
+    if (!parsed.ok()) {
+      EXPECT_EQ(parsed.errors().size(), 1u) << seed;
+      continue;
+    }
+    ++plans;
+    if (!verify(*parsed, graph).empty()) continue;
+    auto again = parse_plan(print(*parsed, graph), graph, "plan");
+    ASSERT_TRUE(again.ok()) << seed << ": " << to_string(again.errors()[0]);
+    EXPECT_EQ(*again, *parsed) << seed;
+  }
+  EXPECT_GT(plans, 0);
 }
 
 TEST_F(TwoLayers, APlanOfAnotherGraphIsRefused) {

@@ -1,6 +1,8 @@
 // .npy and tensors: what NumPy writes is read, what is written reads back, hostile headers end in one line.
 #include "cameo/support/npy.h"
 
+#include "mutate.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -167,6 +169,31 @@ TEST(Tensor, ValuesOfNarrowFloats) {
   EXPECT_EQ(value(DType::f8e8m0, 127), 1);
   EXPECT_EQ(value(DType::f4e2m1, 0x7), 6);
   EXPECT_EQ(value(DType::f4e2m1, 0x9), -0.5);
+}
+
+// A changed file is refused in one line, or is a tensor of as many elements as it says.
+TEST(Npy, ChangedFilesAreRefusedOrTensors) {
+  const std::vector<std::byte> files[] = {
+      npy(header("<f4", "(2, 3)", true), raw<float>({1, 2, 3, 4, 5, 6})),
+      npy(header(">c16", "(2,)"), raw<double>({1, 2, 3, 4}), 2),
+      npy(header("<U3", "(2, 1)"), std::string(24, 'x')),
+      npy(header("|u1", "(4,)"), "abcd"),
+  };
+  for (const std::vector<std::byte> &file : files) {
+    const std::string text(reinterpret_cast<const char *>(file.data()), file.size());
+    for (uint64_t seed = 0; seed < 4000; ++seed) {
+      const std::optional<DType> wanted = seed % 3 == 0   ? std::nullopt
+                                          : seed % 3 == 1 ? std::optional(DType::i4)
+                                                          : DType::f32;
+      const auto t = parse_npy(as_bytes(testing::mutated(text, seed)), "x.npy", wanted);
+      if (!t.ok()) {
+        EXPECT_EQ(t.errors().size(), 1u);
+        continue;
+      }
+      shown(t);
+      EXPECT_TRUE(parse_npy(print_npy(*t), "x.npy", t->dtype).ok()) << seed;
+    }
+  }
 }
 
 } // namespace
