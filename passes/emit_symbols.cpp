@@ -86,7 +86,8 @@ void Emitter::check_size(Site &site, const std::vector<Dim> &extents) {
   loop::Builder &b = site.b;
   for (const Dim &d : extents) {
     if (d.is_constant() || d.is_symbol()) continue;
-    fail_unless(site, exact(site, d), CAMEO_LIMIT_EXCEEDED);
+    const loop::Value small = b.compare(Opcode::le, site.code.value(d), b.index_constant(kMostBytes));
+    fail_unless(site, b.binary(Opcode::bit_and, exact(site, d), small), CAMEO_LIMIT_EXCEEDED);
     fail_unless(site, b.compare(Opcode::ge, site.code.value(d), b.index_constant(0)),
                 interface_.at_run(d) ? CAMEO_SHAPE_MISMATCH : CAMEO_DIM_OUT_OF_RANGE);
   }
