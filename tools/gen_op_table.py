@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes src/frontend/op_table/: every version of every operator of the ONNX standard, one line per row.
+"""Writes src/frontend/op_table/: every version of every operator of the ONNX standard and of ONNX Runtime's own, one line per row.
 
-The source is the `onnx` Python package (onnx.defs), so the newest one knows the newest operators:
+The sources are the `onnx` Python package (onnx.defs), so the newest one knows the newest operators, and the schemas that
+`onnxruntime` registers: the domain com.microsoft, and the operators that it puts into the standard's domain.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install onnx
+    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install onnx onnxruntime
     /tmp/venv/bin/python tools/gen_op_table.py
 
 The build does not run this script (it must not need a Python package): the written table is committed. The format is explained
@@ -14,9 +15,12 @@ import re
 import sys
 
 import onnx
+import onnxruntime
 from onnx import defs
+from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 
-DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.preview")
+DOMAINS = ("", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.preview", "com.microsoft")
+RUNTIME_OWN = {("", "LayerNormalization", 1), ("", "SimplifiedLayerNormalization", 1)}  # of ONNX Runtime in the standard's domain
 DTYPES = {  # ONNX's name in type strings to TensorProto.DataType
     "float": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9,
     "float16": 10, "double": 11, "uint32": 12, "uint64": 13, "complex64": 14, "complex128": 15, "bfloat16": 16,
@@ -36,10 +40,11 @@ FOLDER = pathlib.Path(__file__).resolve().parents[1] / "src/frontend/op_table"
 FILES = {  # in the order of the rows: which of them, by domain and name
     "onnx_a_l.def": lambda s: s.domain == "" and s.name < "M",
     "onnx_m_z.def": lambda s: s.domain == "" and s.name >= "M",
-    "onnx_ml.def": lambda s: s.domain != "",
+    "onnx_ml.def": lambda s: s.domain.startswith("ai.onnx"),
+    "onnxruntime.def": lambda s: s.domain == "com.microsoft",
 }
 
-ORIGIN = "// Written by tools/gen_op_table.py from onnx {version} (opset {opset}); do not edit.\n"
+ORIGIN = "// Written by tools/gen_op_table.py from onnx {version} (opset {opset}), onnxruntime {runtime}; do not edit.\n"
 FORMAT = """\
 //
 // TYPES(id, tensor, sequence, optional, optional_sequence, maps): a set of types. The masks have bit n set for element type n of
@@ -116,10 +121,36 @@ def row(s, sets):
         " ".join(attribute(s.attributes[a]) for a in sorted(s.attributes)))
 
 
+class RuntimeFormal:
+    """A parameter of an ONNX Runtime schema as onnx.defs shows its own. It does not tell how many a variadic one needs at least."""
+
+    def __init__(self, p):
+        self.name, self.option, self.type_str, self.is_homogeneous, self.min_arity = p.name, p.option, p.typeStr, p.isHomogeneous, 1
+
+
+class RuntimeAttribute:
+    def __init__(self, a):
+        self.name, self.type, self.required = a.name, a.type, a.required
+        self.default_value = onnx.AttributeProto.FromString(a._default_value)
+
+
+class RuntimeSchema:
+    def __init__(self, s):
+        self.domain, self.name, self.since_version, self.deprecated = s.domain, s.name, s.since_version, s.deprecated
+        self.inputs, self.outputs = [RuntimeFormal(p) for p in s.inputs], [RuntimeFormal(p) for p in s.outputs]
+        self.type_constraints = s.type_constraints
+        self.attributes = {name: RuntimeAttribute(a) for name, a in s.attributes.items()}
+
+
+def runtime_schemas():
+    wanted = (s for s in get_all_operator_schema() if s.domain == "com.microsoft" or (s.domain, s.name, s.since_version) in RUNTIME_OWN)
+    return [RuntimeSchema(s) for s in wanted]
+
+
 def main():
     sets = TypeSets()
-    origin = ORIGIN.format(version=onnx.__version__, opset=onnx.defs.onnx_opset_version())
-    schemas = [s for s in defs.get_all_schemas_with_history() if s.domain in DOMAINS]
+    origin = ORIGIN.format(version=onnx.__version__, opset=onnx.defs.onnx_opset_version(), runtime=onnxruntime.__version__)
+    schemas = [s for s in defs.get_all_schemas_with_history() if s.domain in DOMAINS] + runtime_schemas()
     schemas.sort(key=lambda s: (DOMAINS.index(s.domain), s.name, s.since_version))
     for name, holds in FILES.items():
         (FOLDER / name).write_text(origin + "".join(row(s, sets) + "\n" for s in schemas if holds(s)))

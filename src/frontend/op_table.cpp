@@ -18,6 +18,7 @@ constexpr OpRow kRows[] = {
 #include "op_table/onnx_a_l.def"
 #include "op_table/onnx_m_z.def"
 #include "op_table/onnx_ml.def"
+#include "op_table/onnxruntime.def"
 #undef OP
 };
 
@@ -40,11 +41,14 @@ constexpr Domain kDomains[] = {
 #include "op_table/types.def"
 #undef DOMAIN
 };
-int domain_rank(std::string_view domain) {
+constexpr int domain_rank(std::string_view domain) {
   return int(std::find_if(std::begin(kDomains), std::end(kDomains), [&](const Domain &d) { return d.name == domain; }) -
              std::begin(kDomains));
 }
-auto key(const OpRow &row) { return std::tuple(domain_rank(row.domain), row.name, row.since); }
+constexpr auto key(const OpRow &row) { return std::tuple(domain_rank(row.domain), row.name, row.since); }
+static_assert(std::is_sorted(std::begin(kRows), std::end(kRows),
+                             [](const OpRow &a, const OpRow &b) { return key(a) < key(b); }),
+              "the table is searched by key");
 
 // Splits off the text before the next `separator` (all of it when there is none).
 std::string_view take(std::string_view &text, char separator) {
