@@ -1,5 +1,6 @@
 // Sliding windows: convolutions and pooling, with the padding rules of the standard resolved to numbers or expressions.
 #include "families.h"
+#include "parts.h"
 
 #include <algorithm>
 
@@ -105,16 +106,31 @@ Attributes conv_attributes(const Window &w, int64_t group) {
 
 } // namespace
 
-void import_conv(NodeImport &n) {
-  Value *x = n.input(0), *weights = n.input(1);
-  if (!check_ranks(n, x, weights)) return;
-  std::vector<int64_t> kernel = kernel_of(n, weights);
-  if (n.failed()) return;
-  const Window w = window_of(n, x->type().shape(), std::move(kernel));
-  if (!w.ok) return;
-  n.result(n.make(Op::conv, {x, weights, n.input(2)},
-                  with_compute(conv_attributes(w, n.integer("group")), x->type().dtype())));
+Value *channels_first(NodeImport &n, Value *x) {
+  if (!check_ranks(n, x, nullptr)) return nullptr;
+  std::vector<int64_t> perm = {0, x->type().rank() - 1};
+  for (int64_t i = 1; i + 1 < x->type().rank(); ++i) perm.push_back(i);
+  return n.transpose(x, std::move(perm));
 }
+
+Value *channels_last(NodeImport &n, Value *x) {
+  if (n.failed()) return nullptr;
+  std::vector<int64_t> perm = {0};
+  for (int64_t i = 2; i < x->type().rank(); ++i) perm.push_back(i);
+  perm.push_back(1);
+  return n.transpose(x, std::move(perm));
+}
+
+Value *convolve(NodeImport &n, Value *x, Value *weights, Value *bias) {
+  if (!check_ranks(n, x, weights)) return nullptr;
+  std::vector<int64_t> kernel = kernel_of(n, weights);
+  if (n.failed()) return nullptr;
+  const Window w = window_of(n, x->type().shape(), std::move(kernel));
+  if (!w.ok) return nullptr;
+  return n.make(Op::conv, {x, weights, bias}, with_compute(conv_attributes(w, n.integer("group")), x->type().dtype()));
+}
+
+void import_conv(NodeImport &n) { n.result(convolve(n, n.input(0), n.input(1), n.input(2))); }
 
 // Zero points are subtracted first; sums are i32. `finish` makes the node's output of the sums.
 void import_conv_integer_with(NodeImport &n, Value *x, Value *weights, Value *x_zero, Value *w_zero,
@@ -196,31 +212,33 @@ void import_deform_conv(NodeImport &n) {
                   with_compute(std::move(attributes), x->type().dtype())));
 }
 
-// MaxPool, AveragePool, LpPool.
-void import_pool(NodeImport &n) {
-  Value *x = n.input(0);
-  if (!check_ranks(n, x, nullptr)) return;
+std::vector<Value *> pool(NodeImport &n, Value *x, const std::string &fn, size_t results) {
+  if (!check_ranks(n, x, nullptr)) return {results, nullptr};
   const Shape &shape = x->type().shape();
   const size_t spatial = shape.size() - 2;
   const Window w = window_of(n, shape, list_of(n, "kernel_shape", spatial, 1));
-  if (!w.ok) return;
-  const std::string_view op = n.op();
-  const std::string fn = op == "MaxPool" ? "max" : op == "AveragePool" ? "average" : "lp";
+  const auto nothing = std::vector<Value *>(results, nullptr);
+  if (!w.ok) return nothing;
   Attributes attributes = {
       {"fn", fn}, {"kernel", w.kernel}, {"strides", w.strides}, {"dilations", w.dilations}, {"pads", w.pads}};
   if (fn == "average") attributes.emplace_back("count_include_pad", n.integer("count_include_pad", 0) != 0);
   if (fn == "lp") {
     const int64_t p = n.version() == 1 ? int64_t(n.real("p", 2.0)) : n.integer("p", 2);
-    if (p < 1 || p > 1024) return void(n.fail("p is " + std::to_string(p)));
+    if (p < 1 || p > 1024) {
+      n.fail("p is " + std::to_string(p));
+      return nothing;
+    }
     attributes.emplace_back("p", p);
   }
   if (fn == "max" && n.integer("storage_order", 0) != 0) attributes.emplace_back("column_major", true);
   if (fn != "max") attributes = with_compute(std::move(attributes), x->type().dtype());
 
-  const size_t results = n.wants(1) ? 2 : 1;
   ops::Inferred inferred = ops::infer(n.graph(), {Op::pool, {x}, attributes, results, {}});
   const bool ceil = n.integer("ceil_mode", 0) != 0;
-  if (!inferred.ok() && !ceil) return void(n.fail(inferred.problem));
+  if (!inferred.ok() && !ceil) {
+    n.fail(inferred.problem);
+    return nothing;
+  }
   Shape result = {shape[0], shape[1]};
   for (size_t i = 0; i < spatial; ++i) {
     const Dim &extent = shape[i + 2];
@@ -232,15 +250,27 @@ void import_pool(NodeImport &n) {
     Dim out = (ceil ? ceildiv(room, w.strides[i]) : floordiv(room, w.strides[i])) + 1;
     // A window that would start in the padding behind the end is left out.
     if (ceil) out = min(out, ceildiv(extent + w.pads[i], w.strides[i]));
-    if (out.is_constant() && out.value() < 1)
-      return void(n.fail("a window of " + std::to_string((w.kernel[i] - 1) * w.dilations[i] + 1) +
-                         " does not fit extent " + extent.str() + " of spatial axis " + std::to_string(i)));
+    if (out.is_constant() && out.value() < 1) {
+      n.fail("a window of " + std::to_string((w.kernel[i] - 1) * w.dilations[i] + 1) + " does not fit extent " +
+             extent.str() + " of spatial axis " + std::to_string(i));
+      return nothing;
+    }
     result.push_back(std::move(out));
   }
   std::vector<Type> types = {Type::tensor(x->type().dtype(), result)};
   if (results == 2) types.push_back(Type::tensor(DType::i64, result));
-  const std::vector<Value *> ys = n.make_many(Op::pool, {x}, std::move(attributes), results, std::move(types));
-  for (size_t i = 0; i < results; ++i) n.result(i, ys[i]);
+  return n.make_many(Op::pool, {x}, std::move(attributes), results, std::move(types));
+}
+
+// MaxPool, AveragePool, LpPool.
+void import_pool(NodeImport &n) {
+  const std::string_view op = n.op();
+  const std::vector<Value *> ys = pool(n, n.input(0),
+                                       op == "MaxPool"       ? "max"
+                                       : op == "AveragePool" ? "average"
+                                                             : "lp",
+                                       n.wants(1) ? 2 : 1);
+  for (size_t i = 0; i < ys.size(); ++i) n.result(i, ys[i]);
 }
 
 // Over all spatial axes, which stay with extent 1.

@@ -2,12 +2,13 @@
 
 #include "families.h"
 #include "training.h"
+#include "microsoft.h"
 
 namespace cameo::frontend {
 namespace {
 
 constexpr std::string_view kAi = "", kMl = "ai.onnx.ml", kPreview = "ai.onnx.preview",
-                           kTraining = "ai.onnx.preview.training";
+                           kTraining = "ai.onnx.preview.training", kMicrosoft = "com.microsoft";
 
 // Sorted by domain and name.
 constexpr Importer kImporters[] = {
@@ -237,6 +238,25 @@ constexpr Importer kImporters[] = {
     {kTraining, "Adagrad", 1, import_adagrad, ""},
     {kTraining, "Adam", 1, import_adam, ""},
     {kTraining, "Momentum", 1, import_momentum, ""},
+    {kMicrosoft, "DequantizeLinear", 1, import_dequantize, ""},
+    {kMicrosoft, "DynamicQuantizeMatMul", 1, import_dynamic_quantize_matmul, ""},
+    {kMicrosoft, "MatMulInteger16", 1, import_matmul_integer16, "of i16"},
+    {kMicrosoft, "MatMulIntegerToFloat", 1, import_matmul_integer_to_float, ""},
+    {kMicrosoft, "MulInteger", 1, import_mul_integer, ""},
+    {kMicrosoft, "NhwcMaxPool", 1, import_nhwc_max_pool, ""},
+    {kMicrosoft, "QGemm", 1, import_qgemm, ""},
+    {kMicrosoft, "QLinearAdd", 1, import_qlinear_binary, ""},
+    {kMicrosoft, "QLinearAveragePool", 1, import_qlinear_pool, ""},
+    {kMicrosoft, "QLinearConcat", 1, import_qlinear_concat, ""},
+    {kMicrosoft, "QLinearConv", 1, import_qlinear_conv, "kernel extents known"},
+    {kMicrosoft, "QLinearGlobalAveragePool", 1, import_qlinear_global_pool, ""},
+    {kMicrosoft, "QLinearLeakyRelu", 1, import_qlinear_unary, ""},
+    {kMicrosoft, "QLinearMul", 1, import_qlinear_binary, ""},
+    {kMicrosoft, "QLinearReduceMean", 1, import_qlinear_reduce_mean, ""},
+    {kMicrosoft, "QLinearSigmoid", 1, import_qlinear_unary, ""},
+    {kMicrosoft, "QLinearSoftmax", 1, import_qlinear_softmax, ""},
+    {kMicrosoft, "QLinearWhere", 1, import_qlinear_where, ""},
+    {kMicrosoft, "QuantizeLinear", 1, import_quantize, ""},
 };
 
 constexpr bool is_sorted() {

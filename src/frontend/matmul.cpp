@@ -1,5 +1,6 @@
 // Matrix products: everything becomes a contraction with an equation.
 #include "families.h"
+#include "parts.h"
 
 #include <algorithm>
 #include <set>
@@ -9,7 +10,8 @@ namespace {
 
 constexpr std::string_view kLetters = "abcdefghijlopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"; // without k, m and n
 
-// The equation of numpy's matmul: batch axes broadcast, a vector on either side loses its axis.
+} // namespace
+
 std::string matmul_equation(NodeImport &n, const Type &a, const Type &b) {
   if (a.rank() == 0 || b.rank() == 0) {
     n.fail("a factor is a scalar");
@@ -29,7 +31,7 @@ std::string matmul_equation(NodeImport &n, const Type &a, const Type &b) {
   return equation;
 }
 
-// 4- and 8-bit integers with zero points of any shape: (a - a_zero)(b - b_zero) summed in i32.
+// Of 4- and 8-bit integers.
 Value *integer_matmul(NodeImport &n, Value *a, Value *b, Value *a_zero, Value *b_zero) {
   if (!n.ranked(a) || !n.ranked(b)) return nullptr;
   const std::string equation = matmul_equation(n, a->type(), b->type());
@@ -64,8 +66,6 @@ Value *integer_matmul(NodeImport &n, Value *a, Value *b, Value *a_zero, Value *b
   return n.make(Op::contract, {a, b, a_zero, b_zero}, {{"equation", equation}, {"compute", DType::i32}}, DType::i32);
 }
 
-} // namespace
-
 void import_matmul(NodeImport &n) {
   Value *a = n.input(0), *b = n.input(1);
   if (!n.ranked(a) || !n.ranked(b)) return;
@@ -73,13 +73,11 @@ void import_matmul(NodeImport &n) {
   n.result(n.make(Op::contract, {a, b}, with_compute({{"equation", equation}}, a->type().dtype())));
 }
 
-// alpha * op(A) * op(B) + beta * C
-void import_gemm(NodeImport &n) {
-  Value *a = n.input(0), *b = n.input(1), *c = n.input(2);
-  if (!n.ranked(a) || !n.ranked(b) || (c && !n.ranked(c))) return;
+Value *gemm(NodeImport &n, Value *a, Value *b, Value *c, double alpha, double beta) {
+  if (!n.ranked(a) || !n.ranked(b) || (c && !n.ranked(c))) return nullptr;
   if (a->type().rank() != 2 || b->type().rank() != 2)
-    return void(n.fail("factors of rank " + std::to_string(a->type().rank()) + " and " +
-                       std::to_string(b->type().rank()) + ", not 2"));
+    return n.fail("factors of rank " + std::to_string(a->type().rank()) + " and " + std::to_string(b->type().rank()) +
+                  ", not 2");
   const DType dtype = a->type().dtype();
   const std::string equation =
       std::string(n.flag("transA") ? "km" : "mk") + "," + (n.flag("transB") ? "nk" : "kn") + "->mn";
@@ -90,22 +88,25 @@ void import_gemm(NodeImport &n) {
       return n.unsupported("a factor that is no integer for integers");
     return n.map(Fn::mul, {v, n.scalar(dtype, factor)});
   };
-  y = scaled(y, n.real("alpha"));
-  const double beta = n.real("beta");
+  y = scaled(y, alpha);
   if (c && beta != 0 && !n.failed()) {
-    if (c->type().rank() > 2) return void(n.fail("C has rank " + std::to_string(c->type().rank())));
+    if (c->type().rank() > 2) return n.fail("C has rank " + std::to_string(c->type().rank()));
     const Shape &shape = y->type().shape(), &own = c->type().shape();
     for (size_t i = 0; i < own.size(); ++i) {
       const Dim &d = own[i], &wanted = shape[i + 2 - own.size()];
       if (d.is_constant() && !d.is(1) && wanted.is_constant() && d != wanted)
-        return void(n.fail("C " + c->type().str() + " does not spread over the product " + y->type().str()));
+        return n.fail("C " + c->type().str() + " does not spread over the product " + y->type().str());
     }
     // The run checks extents that only it knows.
     const std::optional<Shape> sum = graph::broadcast_shapes(shape, own);
     if (!sum || *sum != shape) c = n.broadcast(c, shape);
     y = n.map(Fn::add, {y, scaled(c, beta)});
   }
-  n.result(y);
+  return y;
+}
+
+void import_gemm(NodeImport &n) {
+  n.result(gemm(n, n.input(0), n.input(1), n.input(2), n.real("alpha"), n.real("beta")));
 }
 
 void import_matmul_integer(NodeImport &n) {

@@ -1,18 +1,35 @@
 // Quantization: to integers and back, and the operators that compute on quantized tensors.
 #include "families.h"
+#include "parts.h"
 
 #include <algorithm>
 #include <cmath>
 
 namespace cameo::frontend {
-namespace {
 
-// A scale or zero point of one element is per tensor, whatever its rank.
 Value *per_tensor(NodeImport &n, Value *v) {
   if (!v || n.failed() || !v->type().is_ranked() || v->type().rank() == 0 || !product(v->type().shape()).is(1))
     return v;
   return n.reshape(v, {});
 }
+
+Value *one_number(NodeImport &n, Value *v, std::string_view what) {
+  if (!v || !n.ranked(v)) return nullptr;
+  const Dim count = product(v->type().shape());
+  if (count.is_constant() && !count.is(1))
+    return n.fail(std::string(what) + " " + v->type().str() + " is not one number");
+  return n.reshape(v, {});
+}
+
+bool scale_problem(NodeImport &n, const Value *scale) {
+  if (n.failed()) return true;
+  if (auto known = n.reals_of(scale))
+    for (double s : *known)
+      if (!(s > 0) || std::isinf(s)) n.fail("a scale is " + std::to_string(s) + "; scales must be finite and above 0");
+  return n.failed();
+}
+
+namespace {
 
 // A zero point has the shape of the scale, also where only the run knows one of them.
 Value *like_scale(NodeImport &n, Value *zero, const Value *scale) {
@@ -22,13 +39,6 @@ Value *like_scale(NodeImport &n, Value *zero, const Value *scale) {
   if (own == wanted || (known && own.size() != wanted.size())) return zero;
   if (wanted.empty()) return n.reshape(zero, {});
   return own.size() == wanted.size() ? n.with_shape(zero, "the zero point", wanted) : zero;
-}
-
-bool scale_problem(NodeImport &n, const Value *scale) {
-  if (auto known = n.reals_of(scale))
-    for (double s : *known)
-      if (!(s > 0) || std::isinf(s)) n.fail("a scale is " + std::to_string(s) + "; scales must be finite and above 0");
-  return n.failed();
 }
 
 // `axis` and `block` where the scale has more than one element.
@@ -78,10 +88,9 @@ void import_dequantize(NodeImport &n) {
   n.result(n.make(Op::dequantize, {x, scale, zero}, std::move(attributes), dtype));
 }
 
-// scale = (max(x, 0) - min(x, 0)) / 255; zero = saturate(round(0 - min / scale)); y = quantize(x, scale, zero)
-void import_dynamic_quantize(NodeImport &n) {
-  Value *x = n.input(0);
-  if (!n.ranked(x)) return;
+// zero = saturate(round(0 - min / scale)); y = quantize(x, scale, zero)
+Quantized dynamically_quantized(NodeImport &n, Value *x) {
+  if (!n.ranked(x)) return {};
   std::vector<int64_t> axes;
   for (int64_t i = 0; i < x->type().rank(); ++i) axes.push_back(i);
   auto f32 = [&](double v) { return n.scalar(DType::f32, v); };
@@ -92,15 +101,22 @@ void import_dynamic_quantize(NodeImport &n) {
   Value *safe = n.map(Fn::select, {n.map(Fn::equal, {scale, f32(0)}), f32(1), scale});
   Value *zero = n.map(Fn::round, {n.map(Fn::clip, {n.map(Fn::div, {n.map(Fn::neg, {low}), safe}), f32(0), f32(255)})});
   zero = n.cast(zero, DType::u8);
-  n.result(0, n.make(Op::quantize, {x, safe, zero}, {{"saturate", true}}));
-  if (n.wants(1)) n.result(1, scale);
-  if (n.wants(2)) n.result(2, zero);
+  return {n.make(Op::quantize, {x, safe, zero}, {{"saturate", true}}), safe, zero, scale};
+}
+
+void import_dynamic_quantize(NodeImport &n) {
+  const Quantized q = dynamically_quantized(n, n.input(0));
+  if (n.failed()) return;
+  n.result(0, q.x);
+  if (n.wants(1)) n.result(1, q.range);
+  if (n.wants(2)) n.result(2, q.zero);
 }
 
 // x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, bias: y = quantize((conv + bias) * (x_scale * w_scale),
-// y_scale, y_zero)
+// y_scale, y_zero); that of com.microsoft may have its channels last.
 void import_qlinear_conv(NodeImport &n) {
-  Value *x = n.input(0), *w = n.input(3);
+  const bool last = n.integer("channels_last", 0) != 0;
+  Value *x = last ? channels_first(n, n.input(0)) : n.input(0), *w = n.input(3);
   if (!n.ranked(x) || !n.ranked(w)) return;
   import_conv_integer_with(n, x, w, per_tensor(n, n.input(2)), per_tensor(n, n.input(5)), [&](Value *acc) -> Value * {
     const int rank = acc->type().rank();
@@ -113,7 +129,8 @@ void import_qlinear_conv(NodeImport &n) {
     if (n.has(8)) acc = n.map(Fn::add, {acc, channels(n.input(8))});
     Value *scale = n.map(Fn::mul, {per_tensor(n, n.input(1)), channels(per_tensor(n, n.input(4)))});
     Value *y = n.map(Fn::mul, {n.cast(acc, DType::f32), scale});
-    return n.make(Op::quantize, {y, per_tensor(n, n.input(6)), per_tensor(n, n.input(7))}, {{"saturate", true}});
+    y = n.make(Op::quantize, {y, per_tensor(n, n.input(6)), per_tensor(n, n.input(7))}, {{"saturate", true}});
+    return last ? channels_last(n, y) : y;
   });
 }
 

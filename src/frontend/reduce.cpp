@@ -1,4 +1,5 @@
 // Reductions, extremes, running sums and softmax.
+#include "parts.h"
 #include "runtime_axes.h"
 
 #include <numeric>
@@ -104,25 +105,24 @@ void import_cumulative(NodeImport &n) {
 
 namespace {
 
-// Before opset 13 the axes from `axis` on count as one.
 struct Flat {
   Value *x = nullptr;
   int64_t axis = 0;
   Shape shape; ///< to go back to
 };
-Flat flatten_before_13(NodeImport &n) {
+// With the axes from `axis` on taken as one when `flat`.
+Flat flatten(NodeImport &n, Value *x, int64_t axis, bool flat) {
   Flat f;
-  Value *x = n.input(0);
   if (!n.ranked(x)) return f;
   const int64_t rank = x->type().rank();
   f.shape = x->type().shape();
-  f.axis = n.axis(n.integer("axis"), std::max<int64_t>(rank, 1));
+  f.axis = n.axis(axis, std::max<int64_t>(rank, 1));
   f.x = x;
   if (n.failed()) return f;
   if (rank == 0) {
     f.x = n.reshape(x, {1});
     f.axis = 0;
-  } else if (n.version() < 13 && f.axis != rank - 1) {
+  } else if (flat && f.axis != rank - 1) {
     Dim outer = 1, inner = 1;
     for (int64_t i = 0; i < rank; ++i) (i < f.axis ? outer : inner) *= f.shape[size_t(i)];
     f.x = n.reshape(x, {outer, inner});
@@ -133,17 +133,20 @@ Flat flatten_before_13(NodeImport &n) {
 
 } // namespace
 
+Value *softmax(NodeImport &n, Value *x, int64_t axis, bool flat, bool log) {
+  const Flat f = flatten(n, x, axis, flat);
+  if (n.failed() || !f.x) return nullptr;
+  Value *y = n.make(Op::softmax, {f.x}, with_compute({{"axis", f.axis}, {"log", log}}, f.x->type().dtype()));
+  return n.reshape(y, f.shape);
+}
+
 void import_softmax(NodeImport &n) {
-  const Flat f = flatten_before_13(n);
-  if (n.failed() || !f.x) return;
-  Value *y = n.make(Op::softmax, {f.x},
-                    with_compute({{"axis", f.axis}, {"log", n.op() == "LogSoftmax"}}, f.x->type().dtype()));
-  n.result(n.reshape(y, f.shape));
+  n.result(softmax(n, n.input(0), n.integer("axis"), n.version() < 13, n.op() == "LogSoftmax"));
 }
 
 // 1 at the first maximum of the axis, 0 elsewhere.
 void import_hardmax(NodeImport &n) {
-  const Flat f = flatten_before_13(n);
+  const Flat f = flatten(n, n.input(0), n.integer("axis"), n.version() < 13);
   if (n.failed() || !f.x) return;
   Value *best = n.make(Op::arg_reduce, {f.x},
                        {{"fn", std::string("max")}, {"axis", f.axis}, {"keepdims", true}, {"select_last", false}});

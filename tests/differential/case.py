@@ -31,8 +31,9 @@ def reference(model, feeds):
 class Case:
     """A model with the values of its inputs and what ONNX Runtime makes of them, in one run or more."""
 
-    def __init__(self, model, feeds, others=()):
+    def __init__(self, model, feeds, others=(), steps=0):
         self.runs = []  # (values of the inputs, results)
+        self.steps = steps  # by which integers may differ
         self.model = None
         for values in (feeds, *others):
             values = {i.name: values[i.name] for i in model.graph.input}
@@ -62,7 +63,7 @@ class Case:
                 (data / f"output_{i}.pb").write_bytes(numpy_helper.from_array(value, output.name).SerializeToString())
 
 
-def difference(ours, theirs):
+def difference(ours, theirs, steps=0):
     """What is wrong with an output, in words; None: nothing."""
     if ours.dtype != theirs.dtype:
         return f"dtype {ours.dtype} instead of {theirs.dtype}"
@@ -71,7 +72,7 @@ def difference(ours, theirs):
     if ours.size == 0:
         return None
     if ours.dtype.name not in TOLERANCE:
-        bad = ours != theirs
+        bad = ours != theirs if steps == 0 else np.abs(ours.astype(np.int64) - theirs.astype(np.int64)) > steps
     else:
         relative, absolute = TOLERANCE[ours.dtype.name]
         a, b = ours.astype(np.float64), theirs.astype(np.float64)
@@ -112,7 +113,7 @@ def verdicts(cases, cameo):
                 for number, (run, (_, expected)) in enumerate(zip(outputs, case.runs)):
                     for i, theirs in enumerate(expected):
                         tensor = onnx.TensorProto.FromString((run / f"output_{i}.pb").read_bytes())
-                        if problem := difference(numpy_helper.to_array(tensor), theirs):
+                        if problem := difference(numpy_helper.to_array(tensor), theirs, case.steps):
                             problems.append(f"run {number}, output {i}: {problem}")
                 result.append("; ".join(problems) or "same")
         return result

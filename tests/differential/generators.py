@@ -3,9 +3,10 @@ import chains
 import contract
 import dynamic
 import elementwise
+import microsoft_quantized
 import movement
 import recurrent
 import reduce
 
-FAMILIES = (elementwise, movement, reduce, contract, recurrent, chains, dynamic)
+FAMILIES = (elementwise, movement, reduce, contract, recurrent, chains, dynamic, microsoft_quantized)
 ALL = {op: generate for family in FAMILIES for op, generate in family.GENERATORS.items()}

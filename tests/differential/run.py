@@ -37,7 +37,7 @@ def make(op, seed, number, symbolic=None):
     generators.ALL[op](sketch)
     if symbolic:
         sketch.make_symbolic(sketch.pick(FORMS) if symbolic == "any" else symbolic)
-    return Case(sketch.model(), sketch.feeds, sketch.more_feeds())
+    return Case(sketch.model(), sketch.feeds, sketch.more_feeds(), sketch.steps)
 
 
 def main():

@@ -108,7 +108,7 @@ def shrink(case, verdict):
             # The other runs as well, where the proposal has the inputs that they know.
             others = [values for values, _ in case.runs[1:] if all(i.name in values for i in model.graph.input)]
             try:
-                smaller = Case(model, feeds, others)
+                smaller = Case(model, feeds, others, case.steps)
             except Exception:  # a proposal that is no model at all
                 continue
             if smaller.model is None or len(smaller.model.SerializeToString()) >= len(case.model.SerializeToString()):

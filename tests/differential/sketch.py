@@ -20,6 +20,7 @@ class Sketch:
         self.nodes = []
         self.results = []
         self.others = []  # extents of the symbols, by name, in runs besides the first
+        self.steps = 0  # how far integer results may be off: quantised ones that were a tie, or nearly
         self._count = 0
 
     def again(self):
@@ -69,7 +70,7 @@ class Sketch:
         """An initializer or an input."""
         return self.constant(value) if self.chance(constant) else self.input(value)
 
-    def node(self, op, inputs, outputs=1, **attributes):
+    def node(self, op, inputs, outputs=1, domain="", **attributes):
         """Adds a node; `outputs` is their number, or a list of bools: which are wanted. Gives the name, or the list of names."""
         wanted = [True] * outputs if isinstance(outputs, int) else outputs
         names = [self.name() if want else "" for want in wanted]
@@ -78,7 +79,6 @@ class Sketch:
         inputs = list(inputs)
         while inputs and not inputs[-1]:
             inputs.pop()
-        domain = "ai.onnx.ml" if op in ML else ""
         attributes = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(helper.make_node(op, inputs, names, domain=domain, name=self.name("n"), **attributes))
         return names[0] if isinstance(outputs, int) and outputs == 1 else names
@@ -112,11 +112,8 @@ class Sketch:
         graph = helper.make_graph(self.nodes, "g", inputs, outputs, initializers)
         opsets = [helper.make_opsetid("", self.opset)]
         if any(node.domain for node in self.nodes):
-            opsets.append(helper.make_opsetid("ai.onnx.ml", 3))
+            opsets.append(helper.make_opsetid("com.microsoft", 1))
         return helper.make_model(graph, opset_imports=opsets, ir_version=9)
-
-
-ML = ()
 
 
 def typed(model, results):
