@@ -1,18 +1,16 @@
 // Attention and what surrounds it in transformers.
 #include "families.h"
+#include "parts.h"
 
 #include <cmath>
 
 namespace cameo::frontend {
-namespace {
 
-// 1 / sqrt(size): a number, or what the run computes of an extent.
 Value *inverse_root(NodeImport &n, const Dim &size, DType dtype) {
   if (size.is_constant()) return n.scalar(dtype, 1 / std::sqrt(double(size.value())));
   return n.map(Fn::div, {n.scalar(dtype, 1), n.map(Fn::sqrt, {n.cast(n.reshape(n.dims({size}), {}), dtype)})});
 }
 
-// [b, s, h * e] to [b, h, s, e].
 Value *split_heads(NodeImport &n, Value *x, int64_t heads, const char *what) {
   if (n.failed() || !n.ranked(x)) return nullptr;
   if (x->type().rank() == 4) return x;
@@ -25,23 +23,24 @@ Value *split_heads(NodeImport &n, Value *x, int64_t heads, const char *what) {
   return n.transpose(n.reshape(x, {s[0], s[1], heads, floordiv(s[2], heads)}), {0, 2, 1, 3});
 }
 
-// [b, h, s, e] to [b, s, h * e].
 Value *join_heads(NodeImport &n, Value *x) {
   if (n.failed()) return nullptr;
   const Shape s = x->type().shape();
   return n.reshape(n.transpose(x, {0, 2, 1, 3}), {s[0], s[2], s[1] * s[3]});
 }
 
-Value *index(NodeImport &n, const Dim &extent, int64_t rank, int64_t axis) {
+Value *positions(NodeImport &n, const Dim &extent, int64_t rank, int64_t axis) {
   Shape shape(size_t(rank), Dim(1));
   shape[size_t(axis)] = extent;
   return n.make_typed(Op::iota, {}, {{"axis", axis}}, Type::tensor(DType::i64, std::move(shape)));
 }
 
+namespace {
+
 // The mask combined with a window of positions around each query: left <= p - j, j - p <= right with p = offset + i.
 Value *windowed(NodeImport &n, Value *mask, int64_t left, int64_t right, Value *lengths, const Dim &queries,
                 const Dim &past, const Dim &keys, DType dtype) {
-  Value *position = index(n, queries, 4, 2), *key = index(n, keys, 4, 3);
+  Value *position = positions(n, queries, 4, 2), *key = positions(n, keys, 4, 3);
   if (lengths) { // offset = valid keys - queries, per sample
     Value *offset = n.map(Fn::sub, {n.cast(lengths, DType::i64), n.reshape(n.dims({queries}), {})});
     position = n.map(Fn::add, {position, n.reshape(offset, {lengths->type().dim(0), 1, 1, 1})});
@@ -178,43 +177,14 @@ void import_flex_attention(NodeImport &n) {
   n.result(n.cast(n.reshape(y, {qs[0], heads, qs[2], v->type().dim(3)}), dtype));
 }
 
-// Pairs (x1, x2) of each head rotate by the position's angle: (cos x1 - sin x2, sin x1 + cos x2).
-void import_rotary_embedding(NodeImport &n) {
-  Value *x = n.input(0), *cosines = n.input(1), *sines = n.input(2);
-  if (!n.ranked(x) || !n.ranked(cosines) || !n.ranked(sines)) return;
-  const bool packed = x->type().rank() == 3;
-  if (!packed && x->type().rank() != 4)
-    return void(n.fail("the input has rank " + std::to_string(x->type().rank()) + ", not 3 or 4"));
-  Value *heads = x; // [b, s, h, e]
-  if (packed) {
-    const Shape &s = x->type().shape();
-    const int64_t count = n.integer("num_heads", 0);
-    if (count < 1 || (s[2].is_constant() && s[2].value() % count != 0))
-      return void(n.fail("num_heads is " + std::to_string(count) + " of " + s[2].str() + " columns"));
-    heads = n.reshape(x, {s[0], s[1], count, floordiv(s[2], count)});
-  } else {
-    heads = n.transpose(x, {0, 2, 1, 3});
-  }
-  if (n.failed()) return;
+Value *rotate(NodeImport &n, Value *heads, Value *cosines, Value *sines, const Dim &size, bool interleaved) {
+  if (n.failed()) return nullptr;
   const Shape s = heads->type().shape();
-  Dim size = n.integer("rotary_embedding_dim", 0);
-  if (size.is(0)) size = s[3];
   if (size.is_constant() &&
       (size.value() < 2 || size.value() % 2 != 0 || (s[3].is_constant() && size.value() > s[3].value())))
-    return void(n.fail("rotary_embedding_dim " + size.str() + " of heads of " + s[3].str()));
+    return n.fail("rotary_embedding_dim " + size.str() + " of heads of " + s[3].str());
   const Dim half = floordiv(size, 2);
-  auto angles = [&](Value *cache) -> Value * {
-    if (n.has(3)) cache = n.gather(cache, n.input(3), 0);
-    if (n.failed()) return nullptr;
-    const Type &t = cache->type();
-    if (t.rank() != 3 || (t.dim(2).is_constant() && half.is_constant() && t.dim(2) != half))
-      return n.fail("a cache " + t.str() + " for " + half.str() + " angles");
-    return n.reshape(cache, {t.dim(0), t.dim(1), 1, t.dim(2)});
-  };
-  cosines = angles(cosines);
-  sines = angles(sines);
   Value *turning = n.slice(heads, 3, 0, size), *first = nullptr, *second = nullptr;
-  const bool interleaved = n.flag("interleaved");
   if (interleaved) {
     Value *pairs = n.reshape(turning, {s[0], s[1], s[2], half, 2});
     first = n.reshape(n.slice(pairs, 4, 0, 1), {s[0], s[1], s[2], half});
@@ -233,7 +203,39 @@ void import_rotary_embedding(NodeImport &n) {
   } else {
     turned = n.concat({real, imaginary}, 3);
   }
-  if (size != s[3]) turned = n.concat({turned, n.slice(heads, 3, size, s[3] - size)}, 3);
+  return size != s[3] ? n.concat({turned, n.slice(heads, 3, size, s[3] - size)}, 3) : turned;
+}
+
+void import_rotary_embedding(NodeImport &n) {
+  Value *x = n.input(0);
+  if (!n.ranked(x) || !n.ranked(n.input(1)) || !n.ranked(n.input(2))) return;
+  const bool packed = x->type().rank() == 3;
+  if (!packed && x->type().rank() != 4)
+    return void(n.fail("the input has rank " + std::to_string(x->type().rank()) + ", not 3 or 4"));
+  Value *heads = x; // [b, s, h, e]
+  if (packed) {
+    const Shape &s = x->type().shape();
+    const int64_t count = n.integer("num_heads", 0);
+    if (count < 1 || (s[2].is_constant() && s[2].value() % count != 0))
+      return void(n.fail("num_heads is " + std::to_string(count) + " of " + s[2].str() + " columns"));
+    heads = n.reshape(x, {s[0], s[1], count, floordiv(s[2], count)});
+  } else {
+    heads = n.transpose(x, {0, 2, 1, 3});
+  }
+  if (n.failed()) return;
+  Dim size = n.integer("rotary_embedding_dim", 0);
+  if (size.is(0)) size = heads->type().dim(3);
+  const Dim half = floordiv(size, 2);
+  auto angles = [&](Value *cache) -> Value * {
+    if (n.has(3)) cache = n.gather(cache, n.input(3), 0);
+    if (n.failed()) return nullptr;
+    const Type &t = cache->type();
+    if (t.rank() != 3 || (t.dim(2).is_constant() && half.is_constant() && t.dim(2) != half))
+      return n.fail("a cache " + t.str() + " for " + half.str() + " angles");
+    return n.reshape(cache, {t.dim(0), t.dim(1), 1, t.dim(2)});
+  };
+  Value *cosines = angles(n.input(1)), *sines = angles(n.input(2));
+  Value *turned = rotate(n, heads, cosines, sines, size, n.flag("interleaved"));
   n.result(packed ? n.reshape(turned, x->type().shape()) : n.transpose(turned, {0, 2, 1, 3}));
 }
 

@@ -20,5 +20,26 @@ void import_dynamic_quantize_matmul(NodeImport &n);
 void import_mul_integer(NodeImport &n);
 void import_matmul_integer16(NodeImport &n);
 void import_nhwc_max_pool(NodeImport &n);
+// microsoft_fused.cpp
+void import_fused_conv(NodeImport &n);
+void import_fused_gemm(NodeImport &n);
+void import_fused_matmul(NodeImport &n);
+void import_fused_matmul_activation(NodeImport &n);
+void import_gemm_fast_gelu(NodeImport &n);
+void import_microsoft_gelu(NodeImport &n);
+void import_bias_split_gelu(NodeImport &n);
+void import_bias_add(NodeImport &n);
+void import_bias_softmax(NodeImport &n);
+void import_bias_dropout(NodeImport &n);
+// microsoft_normalization.cpp
+void import_skip_normalization(NodeImport &n);
+void import_embed_normalization(NodeImport &n);
+void import_microsoft_group_norm(NodeImport &n);
+// microsoft_attention.cpp
+void import_microsoft_attention(NodeImport &n);
+void import_qattention(NodeImport &n);
+void import_multi_head_attention(NodeImport &n);
+void import_decoder_masked_attention(NodeImport &n);
+void import_microsoft_rotary(NodeImport &n);
 
 } // namespace cameo::frontend

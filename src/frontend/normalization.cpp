@@ -80,7 +80,8 @@ void import_instance_normalization(NodeImport &n) {
           x->type().dtype())));
 }
 
-// Over the last axes from `axis`; statistics are computed in `stash_type`.
+// Over the last axes from `axis`; statistics are computed in `stash_type`. In ONNX Runtime's version 1 parameters and
+// result may have another type than x: they are applied afterwards, in their own.
 void import_layer_normalization(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
@@ -91,11 +92,19 @@ void import_layer_normalization(NodeImport &n) {
       {"kind", std::string("layer")}, {"axes", axes_from(axis, rank)}, {"epsilon", n.real("epsilon")}};
   if (stash != x->type().dtype()) attributes.emplace_back("compute", stash);
   const size_t results = n.output_count();
-  const std::vector<Value *> ys =
-      n.make_many(Op::normalize, {x, n.input(1), n.input(2)}, std::move(attributes), results);
+  const DType type = n.input(1)->type().dtype();
+  const bool apart = type != x->type().dtype();
+  std::vector<Value *> operands = {x};
+  if (!apart) operands.insert(operands.end(), {n.input(1), n.input(2)});
+  std::vector<Value *> ys = n.make_many(Op::normalize, std::move(operands), std::move(attributes), results);
+  if (apart && !n.failed()) {
+    ys[0] = n.map(Fn::mul, {n.cast(ys[0], type), n.input(1)});
+    if (n.has(2)) ys[0] = n.map(Fn::add, {ys[0], n.input(2)});
+  }
   for (size_t i = 0; i < results; ++i) n.result(i, ys[i]);
 }
 
+// SimplifiedLayerNormalization is the same, with 1 / sqrt(mean of squares + epsilon) as a second result.
 void import_rms_normalization(NodeImport &n) {
   Value *x = n.input(0);
   if (!n.ranked(x)) return;
@@ -105,11 +114,16 @@ void import_rms_normalization(NodeImport &n) {
   Attributes attributes = {
       {"kind", std::string("rms")}, {"axes", axes_from(axis, rank)}, {"epsilon", n.real("epsilon")}};
   if (stash != x->type().dtype()) attributes.emplace_back("compute", stash);
-  if (n.input(1)->type().dtype() == x->type().dtype())
-    return n.result(n.make(Op::normalize, {x, n.input(1)}, std::move(attributes)));
+  const size_t results = n.wants(1) ? 3 : 1;
   // A scale of another type multiplies afterwards, in its own type.
-  Value *y = n.make(Op::normalize, {x}, std::move(attributes));
-  n.result(n.map(Fn::mul, {n.cast(y, n.input(1)->type().dtype()), n.input(1)}));
+  const DType type = n.input(1)->type().dtype();
+  const bool apart = type != x->type().dtype();
+  std::vector<Value *> operands = {x};
+  if (!apart) operands.push_back(n.input(1));
+  const std::vector<Value *> ys = n.make_many(Op::normalize, std::move(operands), std::move(attributes), results);
+  if (n.failed()) return;
+  n.result(apart ? n.map(Fn::mul, {n.cast(ys[0], type), n.input(1)}) : ys[0]);
+  if (results == 3) n.result(1, ys[2]);
 }
 
 // Scale and bias per group in version 18, per channel since 21.
