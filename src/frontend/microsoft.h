@@ -41,5 +41,13 @@ void import_qattention(NodeImport &n);
 void import_multi_head_attention(NodeImport &n);
 void import_decoder_masked_attention(NodeImport &n);
 void import_microsoft_rotary(NodeImport &n);
+void import_group_query_attention(NodeImport &n);
+// microsoft_weights.cpp
+void import_matmul_nbits(NodeImport &n);
+void import_gather_block_quantized(NodeImport &n);
+// microsoft_misc.cpp
+void import_expand_dims(NodeImport &n);
+void import_cdist(NodeImport &n);
+void import_microsoft_unique(NodeImport &n);
 
 } // namespace cameo::frontend

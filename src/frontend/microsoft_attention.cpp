@@ -216,9 +216,11 @@ void attend_multi_head(NodeImport &n, const Operands &at) {
   if (q->type().rank() != 3) return void(n.fail("the query " + q->type().str() + " is not of rank 3"));
   if (k->type().rank() != v->type().rank())
     return void(n.fail("keys " + k->type().str() + " and values " + v->type().str() + " differ in rank"));
+  if (k->type().rank() != 3 && k->type().rank() != 4)
+    return void(n.fail("keys " + k->type().str() + " are not of rank 3 or 4"));
   const bool ready = k->type().rank() == 4; // keys and values of another sequence, with heads and without a bias
   if (bias) {
-    const Dim q_columns = q->type().dim(2), total = bias->type().dim(0);
+    const Dim q_columns = q->type().dim(2);
     const Dim v_columns = ready ? v->type().dim(1) * v->type().dim(3) : v->type().dim(2);
     bias = n.with_shape(bias, "the bias", {q_columns * 2 + v_columns});
     auto add = [&](Value *x, const Dim &start, const Dim &size) {
@@ -238,6 +240,8 @@ void attend_multi_head(NodeImport &n, const Operands &at) {
     if (x && (!n.ranked(x) || x->type().rank() != 4)) return void(n.fail("the past must have rank 4"));
   if (h.past_k && ready) return void(n.fail("a past beside keys that have heads already"));
   const Dim batch = h.q->type().dim(0), queries = h.q->type().dim(2), keys = keys_of(h);
+  for (Value **x : {&h.k, &h.v})
+    *x = n.with_shape(*x, "keys or values", {batch, heads, (*x)->type().dim(2), (*x)->type().dim(3)});
   Value *mask = added_mask(n, n.input(at.mask), batch, queries, keys, h.q->type().dtype());
   const bool present = n.wants(1) || n.wants(2);
   const std::vector<Value *> ys =
@@ -313,6 +317,201 @@ void import_microsoft_rotary(NodeImport &n) {
   }
   Value *y = rotate(n, rows, angles(n, cache, at), angles(n, n.input(3), at), size, n.integer("interleaved", 0) != 0);
   n.result(rank == 3 ? n.reshape(y, x->type().shape()) : n.transpose(y, {0, 2, 1, 3}));
+}
+
+namespace {
+
+// Whether all elements of a condition hold, as a scalar.
+Value *all_of(NodeImport &n, Value *condition) {
+  if (n.failed()) return nullptr;
+  std::vector<int64_t> axes;
+  for (int64_t i = 0; i < condition->type().rank(); ++i) axes.push_back(i);
+  return n.cast(n.reduce("min", n.cast(condition, DType::u8), std::move(axes), false), DType::boolean);
+}
+
+void check(NodeImport &n, Value *condition, const char *message) {
+  if (n.failed()) return;
+  if (const auto known = n.ints_of(condition); known && known->size() == 1) {
+    if ((*known)[0] == 0) n.fail(message);
+    return;
+  }
+  n.create(Op::check, {condition}, {{"message", std::string(message)}}, {});
+}
+
+// A cache of keys and values that grows: sequence b has `past` valid rows of the p that past_key has room for, then the
+// new ones. The rows are joined as they lie, past ones first; a mask leaves out those that are not valid.
+struct Cache {
+  Dim batch, groups, size, room, fresh;     ///< room: rows of past_key; fresh: new rows
+  Value *past = nullptr, *length = nullptr; ///< i64[b, 1, 1, 1]: valid rows of the past; all valid rows
+};
+
+Value *whole(NodeImport &n, const Dim &d) { return n.failed() ? nullptr : n.reshape(n.dims({d}), {}); }
+
+// Where each row lies in the present, i64[b or 1, 1, 1, room + fresh], and whether it is valid.
+std::pair<Value *, Value *> row_positions(NodeImport &n, const Cache &c) {
+  Value *row = positions(n, c.room + c.fresh, 4, 3);
+  if (c.room.is(0)) return {row, n.map(Fn::less, {row, c.length})};
+  Value *old = n.map(Fn::less, {row, whole(n, c.room)});
+  Value *moved = n.map(Fn::add, {n.map(Fn::sub, {row, whole(n, c.room)}), c.past});
+  Value *at = n.map(Fn::select, {old, row, moved});
+  Value *limit = n.map(Fn::select, {old, c.past, c.length});
+  return {at, n.map(Fn::less, {at, limit})};
+}
+
+// The joined rows [b, g, room + fresh, e] with the valid ones at the front, and 0 behind them.
+Value *compacted(NodeImport &n, const Cache &c, Value *joined, Value *full) {
+  if (c.room.is(0) || n.failed()) return joined;
+  return n.choose(
+      full, joined->type(), [&] { return joined; },
+      [&]() -> Value * {
+        const Dim rows = c.room + c.fresh;
+        Value *row = positions(n, rows, 4, 2), *room = whole(n, c.room);
+        Value *source = n.map(
+            Fn::select, {n.map(Fn::less, {row, c.past}), row, n.map(Fn::sub, {n.map(Fn::add, {row, room}), c.past})});
+        source = n.map(Fn::min, {source, whole(n, rows - 1)});
+        if (n.failed()) return nullptr;
+        source = n.broadcast(source, joined->type().shape());
+        Value *moved = n.make(Op::gather_elements, {joined, source}, {{"axis", int64_t{2}}});
+        Value *valid = n.map(Fn::less, {row, n.map(Fn::add, {c.past, whole(n, c.fresh)})});
+        return n.map(Fn::select, {valid, moved, n.scalar(joined->type().dtype(), 0)});
+      });
+}
+
+// One more key of zeros, whose score is `sink` of each head: it takes part in the sum that scores are divided by, and
+// its value is 0.
+void add_sink(NodeImport &n, Heads &h, Value *&mask, Value *sink) {
+  if (n.failed()) return;
+  const DType dtype = h.q->type().dtype();
+  const Dim batch = h.q->type().dim(0), heads = h.q->type().dim(1), queries = h.q->type().dim(2);
+  auto longer = [&](Value *x) {
+    const Shape &s = x->type().shape();
+    return n.concat({x, n.broadcast(n.scalar(dtype, 0), {s[0], s[1], 1, s[3]})}, 2);
+  };
+  const Dim keys = h.k->type().dim(2);
+  h.k = longer(h.k), h.v = longer(h.v);
+  sink = sink ? n.reshape(n.with_shape(sink, "head_sink", {heads}), {1, heads, 1, 1}) : n.scalar(dtype, 0);
+  if (n.failed()) return;
+  mask = n.concat({n.broadcast(mask, {batch, heads, queries, keys}), n.broadcast(sink, {batch, heads, queries, 1})}, 3);
+}
+
+} // namespace
+
+// query, key, value, past_key, past_value, seqlens_k, total_sequence_length, cos_cache, sin_cache, position_ids,
+// attention_bias, head_sink, k_scale, v_scale, q_norm_weight, k_norm_weight
+void import_group_query_attention(NodeImport &n) {
+  const int64_t heads = n.integer("num_heads", 0), groups = n.integer("kv_num_heads", 0);
+  const int64_t window = n.integer("local_window_size");
+  if (heads < 1 || groups < 1 || heads % groups != 0)
+    return void(n.fail(std::to_string(groups) + " key heads do not divide " + std::to_string(heads) + " query heads"));
+  const bool causal = n.integer("causal") != 0;
+  if (window < -1 || window == 0 || (window > 0 && !causal))
+    return void(n.fail("local_window_size is " + std::to_string(window)));
+  if (n.text("k_quant_type") != "NONE" || n.text("v_quant_type") != "NONE" || n.has(12) || n.has(13))
+    return void(n.unsupported("a quantised cache"));
+  if (n.integer("sliding_window_cache") != 0) return void(n.unsupported("a cache of the window's size"));
+  if (n.integer("qk_output") != 0 || n.wants(3)) return void(n.unsupported("the scores as a result"));
+  if (n.has(14) || n.has(15)) return void(n.unsupported("normalised queries and keys"));
+  const double softcap = n.real("softcap", 0.0);
+  if (!(softcap >= 0) || std::isinf(softcap)) return void(n.fail("softcap is " + std::to_string(softcap)));
+  if (n.has(3) != n.has(4)) return void(n.fail("past keys and values must come together"));
+  Value *q = n.input(0), *k = n.input(1), *v = n.input(2);
+  if (!n.ranked(q)) return;
+  if (q->type().rank() != 3) return void(n.fail("the query " + q->type().str() + " is not of rank 3"));
+  if ((k == nullptr) != (v == nullptr)) return void(n.fail("keys and values must come together"));
+  if (!k) { // packed: queries, keys and values one behind the other
+    const Dim columns = q->type().dim(2);
+    if (!columns.is_constant()) return void(n.unsupported("packed heads of unknown size"));
+    if (columns.value() % (heads + 2 * groups) != 0)
+      return void(n.fail(std::to_string(heads) + " and twice " + std::to_string(groups) + " heads do not divide " +
+                         columns.str() + " columns"));
+    const int64_t size = columns.value() / (heads + 2 * groups);
+    Value *all = q;
+    q = n.slice(all, 2, 0, heads * size);
+    k = n.slice(all, 2, heads * size, groups * size);
+    v = n.slice(all, 2, (heads + groups) * size, groups * size);
+  }
+  Heads h{split_heads(n, q, heads, "the query"), split_heads(n, k, groups, "the key"),
+          split_heads(n, v, groups, "the value"), nullptr, nullptr};
+  if (n.failed()) return;
+  const DType dtype = h.q->type().dtype();
+  Cache c;
+  c.batch = h.q->type().dim(0), c.groups = groups, c.size = h.q->type().dim(3), c.fresh = h.q->type().dim(2);
+  h.k = n.with_shape(h.k, "the key", {c.batch, groups, c.fresh, c.size});
+  h.v = n.with_shape(h.v, "the value", {c.batch, groups, c.fresh, c.size});
+  c.room = 0;
+  Value *pasts[] = {n.input(3), n.input(4)};
+  for (Value *&past : pasts) {
+    if (!past || !n.ranked(past)) continue;
+    if (past->type().rank() != 4) return void(n.fail("the past must have rank 4"));
+    if (past->type().dtype() != dtype) return void(n.unsupported("a past of another type"));
+    c.room = pasts[0]->type().dim(2);
+    past = n.with_shape(past, "the past", {c.batch, groups, c.room, c.size});
+  }
+  Value *lengths = n.input(5), *total = one_number(n, n.input(6), "total_sequence_length");
+  if (!n.ranked(lengths) || n.failed()) return;
+  lengths = n.reshape(lengths, {c.batch});
+  lengths = n.map(Fn::add, {n.cast(lengths, DType::i64), n.scalar_int(DType::i64, 1)});
+  if (n.failed()) return;
+  c.length = n.reshape(lengths, {c.batch, 1, 1, 1});
+  total = n.cast(total, DType::i64);
+  check(n, n.map(Fn::equal, {total, whole(n, c.room + c.fresh)}),
+        "total_sequence_length is not that of the past and the new keys (buffers that past and present share are not "
+        "supported)");
+  // Where all keys are new, none is of the past.
+  Value *first = n.map(Fn::equal, {total, whole(n, c.fresh)});
+  Value *none = n.scalar_int(DType::i64, 0);
+  c.past = n.map(Fn::select, {first, none, n.map(Fn::sub, {c.length, whole(n, c.fresh)})});
+  if (c.room.is(0)) c.past = none;
+  if (!c.room.is(0)) {
+    Value *inside = n.map(Fn::logical_and,
+                          {n.map(Fn::less_equal, {none, c.past}), n.map(Fn::less_equal, {c.past, whole(n, c.room)})});
+    check(n, all_of(n, inside), "seqlens_k is not between the new keys and all keys");
+  }
+  Value *query = n.map(Fn::add, {positions(n, c.fresh, 4, 2), c.past}); // [b or 1, 1, s, 1]
+  if (n.failed()) return;
+
+  if (n.integer("do_rotary", 0) != 0) {
+    if (!n.has(7) || !n.has(8)) return void(n.fail("a rotation without cos_cache and sin_cache"));
+    if (!n.ranked(n.input(7))) return;
+    if (n.input(7)->type().rank() != 2 || !n.input(7)->type().dim(1).is_constant())
+      return void(n.unsupported("a cache of angles of unknown width"));
+    Value *at = n.input(9);
+    if (at) {
+      at = n.with_shape(at, "position_ids", {c.batch, c.fresh});
+    } else {
+      at = n.reshape(query, {query->type().dim(0), c.fresh});
+    }
+    Value *cosines = angles(n, n.input(7), at), *sines = angles(n, n.input(8), at);
+    const Dim size = n.input(7)->type().dim(1) * 2;
+    auto turned = [&](Value *x) { // heads stand behind the sequence there
+      x = n.transpose(x, {0, 2, 1, 3});
+      x = rotate(n, x, cosines, sines, size, n.integer("rotary_interleaved", 0) != 0);
+      return n.transpose(x, {0, 2, 1, 3});
+    };
+    h.q = turned(h.q), h.k = turned(h.k);
+  }
+  if (n.failed()) return;
+  if (pasts[0] && !c.room.is(0)) {
+    h.k = n.concat({pasts[0], h.k}, 2);
+    h.v = n.concat({pasts[1], h.v}, 2);
+  }
+  Value *full = c.room.is(0) ? nullptr : all_of(n, n.map(Fn::equal, {c.past, whole(n, c.room)}));
+  if (n.wants(1)) n.result(1, compacted(n, c, h.k, full));
+  if (n.wants(2)) n.result(2, compacted(n, c, h.v, full));
+
+  auto [key, allowed] = row_positions(n, c);
+  auto also = [&](Value *condition) { allowed = n.map(Fn::logical_and, {allowed, condition}); };
+  if (causal) also(n.map(Fn::less_equal, {key, query}));
+  if (window > 0) also(n.map(Fn::less, {n.map(Fn::sub, {query, key}), n.scalar_int(DType::i64, window)}));
+  Value *mask = allowed, *bias = n.input(10);
+  const bool sink = n.has(11) || n.integer("smooth_softmax") > 0;
+  if (bias || sink) {
+    if (bias && full) check(n, full, "a bias where a sequence has less keys than the cache has room for");
+    mask = n.map(Fn::select, {allowed, bias ? bias : n.scalar(dtype, 0), n.scalar(dtype, -HUGE_VAL)});
+  }
+  if (sink) add_sink(n, h, mask, n.input(11));
+  const std::vector<Value *> ys = attend(n, h, mask, nullptr, false, 1, softcap);
+  if (!n.failed()) n.result(0, ys[0]);
 }
 
 } // namespace cameo::frontend

@@ -80,4 +80,30 @@ def qattention(s):
        [True, True] if past else 1, num_heads=heads, unidirectional=s.pick([0, 1]))
 
 
-GENERATORS = {"ms.Attention": attention, "ms.MultiHeadAttention": multi_head, "ms.QAttention": qattention}
+def group_query(s):
+    """One step with a past, a prompt, or a part of a prompt; the valid part of the past may be shorter than its room."""
+    b, groups, size = s.integer(1, 3), s.integer(1, 2), s.pick([16, 32])
+    heads = groups * s.integer(1, 3)
+    past, t = s.pick([(0, 1), (0, 5), (4, 1), (7, 1), (6, 3)])
+    b = 1 if past and t > 1 else b
+    total = past + t
+    ragged = past and t == 1 and s.chance(0.4)
+    lengths = s.rng.integers(2, total + 1, b) if ragged else np.full(b, total)
+    q, k, v = s.values([b, t, heads * size]), s.values([b, t, groups * size]), s.values([b, t, groups * size])
+    joined = [s.input(np.concatenate([q, k, v], 2)), "", ""] if s.chance(0.3) else [s.input(q), s.input(k), s.input(v)]
+    pasts = [s.input(s.values([b, groups, past, size])) for _ in range(2)]
+    sizes = [s.input((lengths - 1).astype(np.int32)), s.constant(np.array(total, np.int32))]
+    rotates = s.chance(0.5)
+    half = s.pick([size // 2, size // 4])
+    caches = [s.constant(s.rng.uniform(-1, 1, [16, half]).astype(np.float32)) for _ in range(2)] if rotates else ["", ""]
+    bias = s.input(s.values([s.pick([1, b]), s.pick([1, heads]), t, total])) if not ragged and s.chance(0.3) else ""
+    sink = s.constant(s.values([heads])) if s.chance(0.3) else ""
+    # What is in the present behind the end of a shorter sequence is nobody's.
+    ms(s, "GroupQueryAttention", [*joined, *pasts, *sizes, *caches, "", bias, sink], 3, num_heads=heads, kv_num_heads=groups, do_rotary=int(rotates),
+       rotary_interleaved=s.pick([0, 1]) if rotates else None, local_window_size=s.pick([None, None, 2, 5]), softcap=s.pick([None, None, 3.0]), scale=s.pick([None, 0.2]),
+       smooth_softmax=s.pick([None, None, 1]) if not sink else None)
+    if ragged:
+        s.results = s.results[:1]
+
+
+GENERATORS = {"ms.Attention": attention, "ms.MultiHeadAttention": multi_head, "ms.QAttention": qattention, "ms.GroupQueryAttention": group_query}
