@@ -31,9 +31,20 @@ std::string matmul_equation(NodeImport &n, const Type &a, const Type &b) {
   return equation;
 }
 
+Value *with_known_axis(NodeImport &n, Value *x, int axis, const Dim &known) {
+  if (n.failed() || x->type().dim(axis).is_constant() || !known.is_constant()) return n.failed() ? nullptr : x;
+  Shape shape = x->type().shape();
+  shape[size_t(axis)] = known;
+  return n.with_shape(x, "a factor", std::move(shape));
+}
+
 // Of 4- and 8-bit integers.
 Value *integer_matmul(NodeImport &n, Value *a, Value *b, Value *a_zero, Value *b_zero) {
   if (!n.ranked(a) || !n.ranked(b)) return nullptr;
+  if (const int rank = a->type().rank(), columns = b->type().rank(); rank > 0 && columns > 0) {
+    a = with_known_axis(n, a, rank - 1, b->type().dim(std::max(columns - 2, 0)));
+    if (n.failed()) return nullptr;
+  }
   const std::string equation = matmul_equation(n, a->type(), b->type());
   if (n.failed()) return nullptr;
   auto settle = [&](Value *&x, Value *&zero, bool rows) {

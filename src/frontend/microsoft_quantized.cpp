@@ -136,18 +136,25 @@ void import_qgemm(NodeImport &n) {
   Value *a_scale = one_number(n, n.input(1), "a_scale"), *a_zero = one_number(n, n.input(2), "a_zero_point");
   Value *b_scale = per_tensor(n, n.input(4)), *b_zero = per_tensor(n, n.input(5));
   if (scale_problem(n, a_scale) || scale_problem(n, b_scale)) return;
+  a = with_known_axis(n, a, n.flag("transA") ? 0 : 1, b->type().dim(n.flag("transB") ? 1 : 0));
   const std::string equation =
       std::string(n.flag("transA") ? "km" : "mk") + "," + (n.flag("transB") ? "nk" : "kn") + "->mn";
   Value *y =
       n.make(Op::contract, {a, b, a_zero, b_zero}, {{"equation", equation}, {"compute", DType::i32}}, DType::i32);
   if (n.failed()) return;
   const Type product = y->type();
-  auto spreads = [&](Value *v, const char *what) {
-    if (!n.ranked(v)) return static_cast<Value *>(nullptr);
-    if (v->type().rank() <= 2)
-      if (const auto sum = graph::broadcast_shapes(product.shape(), v->type().shape()); sum && *sum == product.shape())
-        return v;
-    return n.fail(std::string(what) + " " + v->type().str() + " does not spread over the product " + product.str());
+  auto spreads = [&](Value *v, const char *what) -> Value * { // the run checks extents that only it knows
+    if (!n.ranked(v)) return nullptr;
+    const Shape &own = v->type().shape();
+    bool fits = own.size() <= 2;
+    for (size_t i = 0; fits && i < own.size(); ++i) {
+      const Dim &wanted = product.shape()[i + 2 - own.size()];
+      fits = !own[i].is_constant() || own[i].is(1) || !wanted.is_constant() || own[i] == wanted;
+    }
+    if (!fits)
+      return n.fail(std::string(what) + " " + v->type().str() + " does not spread over the product " + product.str());
+    const std::optional<Shape> sum = graph::broadcast_shapes(product.shape(), own);
+    return sum && *sum == product.shape() ? v : n.broadcast(v, product.shape());
   };
   if (c) y = n.map(Fn::add, {y, spreads(c, "C")});
   Value *scale = n.map(Fn::mul, {a_scale, spreads(b_scale, "b_scale")});

@@ -30,6 +30,8 @@ Value *channels_last(NodeImport &n, Value *x);
 // matmul.cpp
 /// The equation of numpy's matmul: batch axes broadcast, a vector on either side loses its axis.
 std::string matmul_equation(NodeImport &n, const graph::Type &a, const graph::Type &b);
+/// x, whose extent along the axis is what the weights know where only the run knows it.
+Value *with_known_axis(NodeImport &n, Value *x, int axis, const Dim &known);
 /// (a - a_zero)(b - b_zero) in i32, with zero points of any shape.
 Value *integer_matmul(NodeImport &n, Value *a, Value *b, Value *a_zero, Value *b_zero);
 /// alpha op(A) op(B) + beta C, with the attributes of the node.
