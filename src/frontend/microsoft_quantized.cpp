@@ -136,9 +136,10 @@ void import_qgemm(NodeImport &n) {
   Value *a_scale = one_number(n, n.input(1), "a_scale"), *a_zero = one_number(n, n.input(2), "a_zero_point");
   Value *b_scale = per_tensor(n, n.input(4)), *b_zero = per_tensor(n, n.input(5));
   if (scale_problem(n, a_scale) || scale_problem(n, b_scale)) return;
-  a = with_known_axis(n, a, n.flag("transA") ? 0 : 1, b->type().dim(n.flag("transB") ? 1 : 0));
-  const std::string equation =
-      std::string(n.flag("transA") ? "km" : "mk") + "," + (n.flag("transB") ? "nk" : "kn") + "->mn";
+  if (n.flag("transB")) b = n.transpose(b, {1, 0}); // zero points lie along the last axis
+  if (n.failed()) return;
+  a = with_known_axis(n, a, n.flag("transA") ? 0 : 1, b->type().dim(0));
+  const std::string equation = std::string(n.flag("transA") ? "km" : "mk") + ",kn->mn";
   Value *y =
       n.make(Op::contract, {a, b, a_zero, b_zero}, {{"equation", equation}, {"compute", DType::i32}}, DType::i32);
   if (n.failed()) return;
