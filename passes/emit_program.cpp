@@ -74,6 +74,12 @@ Result<Variant> Emitter::run() {
     const Step &step = plan_.steps[s];
     if (!runs_kernel(step.kind)) continue;
     CAMEO_TRY(BoundStep bound, bind_planned(plan_, step, numbers_));
+    if (!bound.lowered.runtime.empty()) {
+      declare_runtime(bound.lowered);
+      calls_[s] = {nullptr, std::move(bound), -1};
+      ++variant_.calls;
+      continue;
+    }
     const loop::AppliedKernel &applied = cache.get(bound.lowered.kernel, bound.bindings, step.schedule);
     if (step.scratch < 0)
       scratch_ = std::max(scratch_, applied.scratch_bytes);
@@ -92,6 +98,21 @@ Result<Variant> Emitter::run() {
   loop::legalize(variant_.code, variant_.target);
   loop::verify_or_die(variant_.code, "build_program");
   return std::move(variant_);
+}
+
+// A function of the runtime: its buffers, then sizes.
+void Emitter::declare_runtime(const ops::Lowered &lowered) {
+  if (variant_.code.find(lowered.runtime)) return;
+  loop::Function f;
+  f.name = lowered.runtime;
+  f.declaration = true;
+  for (const loop::KernelBuffer &b : lowered.kernel.buffers) {
+    const bool read = b.role != loop::BufferRole::output;
+    f.params.push_back({f.new_value(loop::buffer_of(loop::storage_type(b.dtype)), b.name), read, false, 0, -1});
+  }
+  for (size_t i = 0; i < lowered.sizes.size(); ++i)
+    f.params.push_back({f.new_value(loop::kIndex, "n" + std::to_string(i)), false, false, 0, -1});
+  variant_.code.functions.push_back(std::move(f));
 }
 
 // Packed by its placement, or as it is. A constant of the model's file is not copied.

@@ -147,6 +147,11 @@ void Emitter::emit_call(Site &site, size_t number) {
       arguments.push_back(
           address(s, call.step.places[i].buffer, kernel.buffers[i].dtype, call.step.starts[i], elements));
     }
+    if (const std::string &runtime = call.step.lowered.runtime; !runtime.empty()) {
+      for (const Dim &d : call.step.lowered.sizes) arguments.push_back(s.code.value(d));
+      s.b.call(runtime, arguments);
+      return;
+    }
     if (call.kernel->scratch_bytes > 0) {
       const Dim at = call.scratch < 0 ? plan_.arena_bytes : plan_.buffers[static_cast<size_t>(call.scratch)].offset;
       arguments.push_back(s.b.view(s.frame.workspace, s.code.affine(at)));

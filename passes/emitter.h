@@ -27,7 +27,7 @@ public:
 
 private:
   struct Call {
-    const loop::AppliedKernel *kernel = nullptr; ///< null: the step calls none
+    const loop::AppliedKernel *kernel = nullptr; ///< null: the step calls none, or a function of the runtime
     BoundStep step;
     int32_t scratch = -1; ///< buffer of the plan, or behind the arena
   };
@@ -46,6 +46,7 @@ private:
   };
 
   // emit_program.cpp
+  void declare_runtime(const ops::Lowered &lowered);
   void store_constants();
   Frame parameters(loop::Builder &b);
   DimCode dims(loop::Builder &b, const Frame &frame);

@@ -155,10 +155,28 @@ void Planner::place_kernel(const Node &node) {
   Step step;
   step.node = numbers_.of(&node);
   step.algorithm = algorithms_[static_cast<size_t>(step.node)];
+  if (!lowered.runtime.empty()) copy_to_dense(node, lowered, step);
   std::vector<int32_t> buffers;
   for (const ops::Argument &a : lowered.arguments)
     if (const Value *v = argument_value(node, a); v && place(v)) buffers.push_back(place(v)->buffer);
+  for (const auto &[argument, place] : step.packed) buffers.push_back(place.buffer);
   add_step(std::move(step), buffers);
+}
+
+// Functions of the runtime know no strides: operands that are views are copied.
+void Planner::copy_to_dense(const Node &node, const ops::Lowered &lowered, Step &step) {
+  for (size_t i = 0; i < lowered.arguments.size(); ++i) {
+    if (lowered.arguments[i].kind != ops::Argument::Kind::operand) continue;
+    const Value *v = argument_value(node, lowered.arguments[i]);
+    const Placement &p = require_place(v);
+    if (is_row_major(p, v->type(), sizes_[static_cast<size_t>(p.buffer)])) continue;
+    const int32_t b = add_buffer(BufferPlan::Space::arena, -1, 0);
+    Dim bytes;
+    Placement copy = dense(v->type(), b, bytes);
+    if (!reserve(b, bytes)) add_grow(b, v->type());
+    add_copy(v, copy);
+    step.packed.emplace_back(static_cast<int32_t>(i), std::move(copy));
+  }
 }
 
 void Planner::place_concat(const Node &node) {
@@ -176,6 +194,7 @@ void Planner::place_concat(const Node &node) {
 void Planner::place_result(const Node &node, const ops::Lowered &lowered, int32_t argument) {
   const Value *v = argument_value(node, lowered.arguments[static_cast<size_t>(argument)]);
   if (auto host = hosts_.find(numbers_.of(v)); host != hosts_.end()) return settle(v, hosted(v, host->second));
+  if (!lowered.runtime.empty()) return settle_new(v, BufferPlan::Space::arena, -1); // dense, of its own
   const std::optional<Reach> border = borders_[static_cast<size_t>(numbers_.of(v))];
   if (!border && take_home(node, lowered, argument, v)) return;
   if (options_.in_place && overwrite_operand(node, lowered, argument, v, border)) return;

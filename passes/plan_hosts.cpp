@@ -22,7 +22,8 @@ using graph::Value;
 bool Planner::can_be_hosted(const Value *v) {
   const Node *producer = v->producer();
   return producer && !producer->is(Op::constant) && !moves_only(*producer) && !has_branches(*producer) &&
-         !hosts_.count(numbers_.of(v)) && bits(v->type().dtype()) >= 8 && !producer->is(Op::concat);
+         !hosts_.count(numbers_.of(v)) && bits(v->type().dtype()) >= 8 && !producer->is(Op::concat) &&
+         !producer->is(Op::string_call);
 }
 
 void Planner::host_concatenations() {

@@ -27,7 +27,7 @@ static std::vector<int64_t> idle_bytes(const Plan &plan) {
 void Planner::schedule() {
   spare_ = idle_bytes(plan_);
   for (size_t s = 0; s < plan_.steps.size(); ++s) {
-    if (!runs_kernel(plan_.steps[s].kind)) continue;
+    if (!runs_kernel(plan_.steps[s].kind) || calls_runtime(plan_.steps[s])) continue;
     schedule(plan_.steps[s]);
     // Values between two stages of symbolic extents have no room in scratch memory. What has memory is scheduled in
     // another way, and may leave others without.
@@ -41,6 +41,10 @@ void Planner::schedule() {
     plan_.steps[s].scratch = b;
     buffer(b).first = buffer(b).last = static_cast<int32_t>(s);
   }
+}
+
+bool Planner::calls_runtime(const Step &step) const {
+  return step.kind == Step::Kind::kernel && !kernels_[static_cast<size_t>(step.node)]->runtime.empty();
 }
 
 // As fast as may be where the arena has room for the scratch memory, else with less of it.

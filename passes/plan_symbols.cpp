@@ -172,15 +172,17 @@ void Planner::add_grow(int32_t number, const Type &type, const Dim &more, const 
 
 // The rules of the extents that the node defines.
 void Planner::define_extents(const Node &node) {
-  const bool has_shape = (node.is(Op::reshape) || node.is(Op::broadcast)) && node.operand(1);
-  if (has_shape) {
+  const Value *extents = node.is(Op::reshape) || node.is(Op::broadcast) ? node.operand(1)
+                         : node.is(Op::string_call)                     ? node.operand(0)
+                                                                        : nullptr;
+  if (extents) {
     std::vector<Rule> rules;
     const graph::Shape &shape = node.result()->type().shape();
     for (size_t d = 0; d < shape.size(); ++d) {
       rules.push_back(rule(shape[d], {}));
       rules.back().element = static_cast<int64_t>(d);
     }
-    const Placement from = require_place(node.operand(1));
+    const Placement from = require_place(extents);
     add_rules(std::move(rules), &from);
     if (node.is(Op::reshape)) {
       const Dim elements = node.operand()->type().elements();

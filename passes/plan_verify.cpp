@@ -150,7 +150,8 @@ private:
     for (const auto &[argument, place] : s.packed) {
       if (argument < 0 || argument >= count || !exists(place.buffer))
         return say(here(), "packs argument " + std::to_string(argument) + ", which does not exist");
-      if (buffer(place.buffer).space != Space::weights) say(here(), "packs an argument that is no constant");
+      if (buffer(place.buffer).space != Space::weights && lowered->runtime.empty())
+        say(here(), "packs an argument that is no constant");
     }
     for (int32_t a = 0; a < count; ++a) {
       const Value *v = argument_value(node, lowered->arguments[static_cast<size_t>(a)]);

@@ -85,6 +85,7 @@ private:
   void add_step(Step step, const std::vector<int32_t> &buffers);
   void place_node(const graph::Node &node);
   void place_kernel(const graph::Node &node);
+  void copy_to_dense(const graph::Node &node, const ops::Lowered &lowered, Step &step);
   void place_concat(const graph::Node &node);
   void place_result(const graph::Node &node, const ops::Lowered &lowered, int32_t argument);
   bool settle_turned(const graph::Value *v);
@@ -138,6 +139,7 @@ private:
   void schedule();
   void schedule(Step &step);
   void choose_schedule(Step &step, bool scarce);
+  bool calls_runtime(const Step &step) const;
   std::vector<int32_t> homeless_stages(const Step &step) const;
   void add_temporaries(int32_t number, const std::vector<int32_t> &stages);
   void pack(Step &step, int32_t argument, const loop::Binding &binding);

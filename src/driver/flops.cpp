@@ -62,7 +62,7 @@ std::optional<double> flops(const graph::Graph &graph) {
     if (node->region_count() > 0 && !node->is(graph::Op::fused)) return std::nullopt;
     if (ops::algorithms(*node).empty()) continue; // views and constants
     auto lowered = ops::lower(*node);
-    if (!lowered) return std::nullopt;
+    if (!lowered || !lowered->runtime.empty()) return std::nullopt;
     const auto count = flops(lowered->kernel);
     if (!count) return std::nullopt;
     sum += *count;

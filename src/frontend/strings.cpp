@@ -1,6 +1,8 @@
 // Strings.
 #include "families.h"
 
+#include "cameo/support/regex.h"
+
 #include <algorithm>
 
 namespace cameo::frontend {
@@ -38,6 +40,10 @@ void import_string_split(NodeImport &n) {
 }
 
 void import_regex_full_match(NodeImport &n) {
+  if (const auto program = compile_regex(n.text("pattern")); !program) {
+    const std::string what = "pattern " + program.errors()[0].what;
+    return void(exit_code(program.errors()) == ExitCode::unsupported ? n.unsupported(what) : n.fail(what));
+  }
   n.result(n.make(Op::regex_match, {n.input(0)}, {{"pattern", n.text("pattern")}}));
 }
 

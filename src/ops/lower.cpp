@@ -178,7 +178,7 @@ std::vector<Part> parts_of(const Node &node) {
 std::vector<std::string> algorithms(const Node &node) {
   std::vector<std::string> list{"direct"};
   if (!node.is(Op::fused)) {
-    if (!function_of(node.op())) return {};
+    if (!function_of(node.op()) && !node.is(Op::string_call)) return {};
     if (node.is(Op::conv) && winograd_applies(node, *node.operand(1)))
       list.insert(list.end(), {"winograd2", "winograd4"});
     if (!parts_of(node).empty()) list.emplace_back("parts");
@@ -204,6 +204,7 @@ std::vector<PartWork> part_work(const Node &node) {
 }
 
 Result<Lowered> lower(const Node &node, const LowerOptions &options) {
+  if (node.is(Op::string_call)) return lower_string_call(node);
   Lowering l(kernel_name(node));
   if (node.is(Op::fused)) {
     const graph::Region *body = node.body();

@@ -182,4 +182,7 @@ Problem lower_trees(Lowering &l, const graph::Node &node);
 Problem lower_masks(Lowering &l, const graph::Node &node);
 Problem lower_coupling(Lowering &l, const graph::Node &node);
 
+/// What the runtime does with strings: buffers without stages.
+Lowered lower_string_call(const graph::Node &node);
+
 } // namespace cameo::ops

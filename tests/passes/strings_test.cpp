@@ -69,6 +69,37 @@ TEST(Strings, WhoHasNoneHasNoTable) {
   EXPECT_TRUE(table.inputs.empty());
 }
 
+TEST(Strings, WhatLooksIntoStringsBecomesCalls) {
+  graph::Graph g = parsed(R"(%x: string[n], %z: f16[n]) {
+    %t = cast %z {saturate = true} : string[n]
+    %c = string_concat %x, %t : string[n]
+    %parts, %counts = string_split %c {delimiter = ",", max_split = 2} : string[n, ?0], i64[n]
+    %r = cast %x {saturate = true} : i8[n]
+    %m = regex_match %x {pattern = "a|b"} : bool[n]
+    yield %parts as "parts", %counts as "counts", %r as "r", %m as "m")");
+  const StringTable table = number(g);
+  EXPECT_EQ(table.strings, (std::vector<std::string>{"", ","}));
+  EXPECT_EQ(table.outputs, (std::vector<bool>{true, false, false, false}));
+  const std::string text = graph::print(g);
+  for (const char *line :
+       {"fn = print} : i64[n]", "fn = concat} : i64[n]", "fn = counts, limit = 2} : i64[n]",
+        "fn = parts, limit = 2} : i64[n, ?0]", "fn = parse} : i64[n]", ": i8[n]", "fn = match} : bool[n]"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+}
+
+TEST(Strings, NormalizationIsMovementButForTheCase) {
+  graph::Graph g = parsed(R"(%x: string[1, n]) {
+    %y = string_normalize %x {case = upper, case_sensitive = false, stopwords = ["The", "a"]} : string[1, ?0]
+    %z = string_normalize %x {case = none, case_sensitive = true, stopwords = []} : string[1, n]
+    yield %y as "y", %z as "z")");
+  const StringTable table = number(g);
+  EXPECT_EQ(table.strings, (std::vector<std::string>{"", "The", "a"}));
+  const std::string text = graph::print(g);
+  EXPECT_NE(text.find("fn = upper} : i64[1, n]"), std::string::npos) << text;
+  EXPECT_NE(text.find("nonzero"), std::string::npos) << text;
+  EXPECT_NE(text.find("%x as \"z\""), std::string::npos) << text;
+}
+
 TEST(Strings, EachNodeThatCannotBeDoneIsTold) {
   graph::Graph g = parsed(R"(%x: string[n]) {
     %y, %first = unique %x {sorted = true} : string[?0], i64[?0]

@@ -107,10 +107,130 @@ static void echoes(CameoContext *context) {
   for (int i = 0; i < 50; ++i) check(y[i].bytes == 0, "what is no number of a string is empty");
 }
 
+/* ---- functions that make strings */
+
+void cameo_string_concat_pairs(struct cameo_env *env, const int64_t *a, const int64_t *b, int64_t *y, int64_t count);
+void cameo_string_case_lower(struct cameo_env *env, const int64_t *x, int64_t *y, int64_t count);
+void cameo_string_case_upper(struct cameo_env *env, const int64_t *x, int64_t *y, int64_t count);
+void cameo_string_split_counts(struct cameo_env *env, const int64_t *x, const int64_t *delimiter, int64_t *y,
+                               int64_t count, int64_t limit);
+void cameo_string_split_parts(struct cameo_env *env, const int64_t *x, const int64_t *delimiter, int64_t *y,
+                              int64_t count, int64_t width, int64_t limit);
+void cameo_string_match_full(struct cameo_env *env, const int64_t *x, const int32_t *program, uint8_t *y, int64_t count,
+                             int64_t steps);
+void cameo_string_number_parse_f32(struct cameo_env *env, const int64_t *x, uint32_t *y, int64_t count);
+void cameo_string_number_print_f32(struct cameo_env *env, const uint32_t *x, int64_t *y, int64_t count);
+
+static void twice(struct cameo_env *env, const int64_t *x, int64_t *y, int64_t n) {
+  cameo_string_concat_pairs(env, x, x, y, n);
+}
+
+/* Pieces between `by`, joined: the text without it. */
+static const char *by;
+static int64_t limit;
+static void joined(struct cameo_env *env, const int64_t *x, int64_t *y, int64_t n) {
+  static int64_t counts[kMost], parts[64];
+  const int64_t bytes = (int64_t)strlen(by), delimiter = string_made(env, memcpy(string_room(env, 8), by, 8), 8, bytes);
+  cameo_string_split_counts(env, x, &delimiter, counts, n, limit);
+  for (int64_t i = 0; i < n; ++i) {
+    check(counts[i] <= 63, "few pieces");
+    cameo_string_split_parts(env, x + i, &delimiter, parts, 1, counts[i] + 1, limit);
+    check(parts[counts[i]] == 0, "padding is empty");
+    y[i] = 0;
+    for (int64_t k = 0; k < counts[i]; ++k) cameo_string_concat_pairs(env, y + i, parts + k, y + i, 1);
+  }
+}
+
+/* Through a number and back. */
+static void reread(struct cameo_env *env, const int64_t *x, int64_t *y, int64_t n) {
+  static uint32_t numbers[kMost];
+  cameo_string_number_parse_f32(env, x, numbers, n);
+  cameo_string_number_print_f32(env, numbers, y, n);
+}
+
+/* "a" where (a|b)*c or a word edge in front of the end matches, else "b". */
+static void matched(struct cameo_env *env, const int64_t *x, int64_t *y, int64_t n) {
+  enum { BYTE, FORK, HOLDS, ACCEPT, WORD_EDGE = 4 };
+  static const int32_t program[][4] = {{FORK, 1, 5, 0},     {FORK, 2, 3, 0},         {BYTE, 'a', 'b', 1},
+                                       {BYTE, 'c', 'c', 4}, {ACCEPT, 0, 0, 0},       {FORK, 6, 7, 0},
+                                       {BYTE, 0, 255, 5},   {HOLDS, WORD_EDGE, 0, 4}};
+  static uint8_t hit[kMost];
+  cameo_string_match_full(env, x, program[0], hit, n, sizeof program / sizeof program[0]);
+  for (int64_t i = 0; i < n; ++i) y[i] = hit[i] ? 1 : 2;
+}
+
+static void expect(CameoContext *context, void (*with)(struct cameo_env *, const int64_t *, int64_t *, int64_t),
+                   const char *x, const char *y) {
+  const CameoString from = {x, (int64_t)strlen(x)}, to = {y, (int64_t)strlen(y)};
+  CameoString result;
+  check(transform(context, &from, &result, 1, with) == CAMEO_OK, x);
+  check(is(result, to), y);
+}
+
+static void makes(CameoContext *context) {
+  expect(context, twice, "xy", "xyxy");
+  expect(context, twice, "", "");
+  expect(context, cameo_string_case_lower, "\xc3\x84rger \xe1\xba\x9e A", "\xc3\xa4rger \xc3\x9f a");
+  expect(context, cameo_string_case_upper,
+         "stra\xc3\x9f"
+         "e \xc9\xab",
+         "STRA\xc3\x9f"
+         "E \xe2\xb1\xa2");
+  const char *broken[] = {"\xff", "\xc3", "a\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\xaf", "\xf5\x80\x80\x80"};
+  for (size_t i = 0; i < sizeof broken / sizeof *broken; ++i)
+    expect(context, cameo_string_case_lower, broken[i], broken[i]);
+  limit = INT64_MAX;
+  by = ",\0\0\0\0\0\0";
+  expect(context, joined, "a,,b,", "ab");
+  expect(context, joined, ",", "");
+  by = "--\0\0\0\0\0";
+  expect(context, joined, "a---b--", "a-b");
+  by = "\0\0\0\0\0\0\0";
+  expect(context, joined, "  a \t b\n", "ab");
+  limit = 1;
+  expect(context, joined, "  a  b c ", "ab c ");
+  limit = 0;
+  expect(context, joined, " a b", "a b");
+  expect(context, reread, " +0.10 ", "0.1");
+  expect(context, reread, "-1e-7", "-1e-07");
+  expect(context, reread, "16777217", "16777216.0");
+  expect(context, reread, "1e40", "inf");
+  expect(context, reread, "NaN", "nan");
+  CameoString bad = {"1.5x", 4}, y;
+  check(transform(context, &bad, &y, 1, reread) == CAMEO_INVALID_VALUE, "no number");
+  bad.bytes = 0;
+  check(transform(context, &bad, &y, 1, reread) == CAMEO_INVALID_VALUE, "nothing is no number");
+  expect(context, matched, "ababc", "a");
+  expect(context, matched, "ab!", "b");
+  expect(context, matched, "ab", "a");
+  expect(context, matched, "", "b");
+  /* Anything: nothing is read that is not there. */
+  static char bytes[200][40];
+  static CameoString x[200], z[200];
+  for (int round = 0; round < 50; ++round) {
+    for (int i = 0; i < 200; ++i) {
+      x[i].data = bytes[i];
+      x[i].bytes = next(40);
+      for (int k = 0; k < 40; ++k) bytes[i][k] = "\xe2\xba\xc3\x9e ,-.e1+5Aab"[next(16)];
+    }
+    by = round % 2 ? "\0\0\0\0\0\0\0" : ",-\0\0\0\0\0";
+    limit = next(5);
+    check(transform(context, x, z, 200, cameo_string_case_lower) == CAMEO_OK, "lower");
+    check(transform(context, x, z, 200, cameo_string_case_upper) == CAMEO_OK, "upper");
+    check(transform(context, x, z, 200, joined) == CAMEO_OK, "joined");
+    check(transform(context, x, z, 200, matched) == CAMEO_OK, "matched");
+    transform(context, x, z, 200, reread);
+    check(transform(context, x, z, 200, twice) == CAMEO_OK, "twice");
+    for (int i = 0; i < 200; ++i)
+      check(z[i].bytes == 2 * x[i].bytes && !memcmp(z[i].data + x[i].bytes, x[i].data, (size_t)x[i].bytes), "doubled");
+  }
+}
+
 int main(void) {
   CameoContext *context;
   check(cameo_stub_create(NULL, &context) == CAMEO_OK, "create");
   echoes(context);
+  makes(context);
   check(cameo_stub_destroy(context) == CAMEO_OK, "destroy");
   if (!failures) puts("ok");
   return failures != 0;

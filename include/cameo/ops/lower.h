@@ -44,6 +44,10 @@ struct Lowered {
   loop::Kernel kernel;
   std::vector<Argument> arguments; ///< one per kernel buffer
   std::vector<graph::Dim> symbols; ///< value of each kernel symbol; none is constant, no two are equal
+  /// When set, there is no kernel but for its buffers: the C function of that name (codegen/runtime/) does the work. It
+  /// gets the buffers, each dense and row-major, and then `sizes`.
+  std::string runtime;
+  std::vector<graph::Dim> sizes;
 
   /// `dim` as an extent of the kernel; adds a symbol when it is a new expression.
   loop::Extent extent(const graph::Dim &dim);

@@ -133,7 +133,8 @@ struct Step {
   std::vector<Rule> rules; ///< kernel: sizes of temporaries that are grown, with the buffer as `element`
   graph::Dim counter;
   std::string algorithm; ///< kernel: one of ops::algorithms(node)
-  /// Kernel: constants that are read in a format of this kernel's own: (argument of the lowered kernel, where it lies).
+  /// Kernel: constants that are read in a format of this kernel's own, and dense copies of what a function of the
+  /// runtime reads: (argument of the lowered kernel, where it lies).
   std::vector<std::pair<int32_t, Placement>> packed;
   std::vector<Temporary> temporaries; ///< kernel: what lies in the arena, not in its scratch memory
   int32_t scratch = -1;    ///< kernel: the buffer that is its scratch memory; -1: it has none, or that behind the arena
