@@ -43,6 +43,16 @@ void check_dims(const ArtefactSpec &spec, const PortSpec &port, bool output) {
   CAMEO_CHECK(fixed_bytes(port) >= -1, port.name + ": size overflows");
 }
 
+void check_containers(const std::vector<ContainerSpec> &containers, const std::vector<PortSpec> &ports) {
+  int32_t end = 0;
+  for (const ContainerSpec &c : containers) {
+    const bool fits = c.first >= end && c.count >= 2 && c.count <= 4 && c.first + c.count <= int32_t(ports.size());
+    CAMEO_CHECK(fits, c.name + ": its tensors are not those of the interface");
+    CAMEO_CHECK(int32_t(c.dims.size()) == std::max(c.rank, 0), c.name + ": extents of another rank");
+    end = c.first + c.count;
+  }
+}
+
 void check_function(const VariantSpec &variant, const char *name, size_t buffers, size_t scalars, size_t results) {
   const loop::Function *f = variant.code.find(name);
   const std::string who = variant.target.name + ": @" + name;
@@ -59,6 +69,8 @@ void check_spec(const ArtefactSpec &spec) {
   CAMEO_CHECK(!spec.variants.empty(), "no variant");
   for (const PortSpec &port : spec.inputs) check_dims(spec, port, false);
   for (const PortSpec &port : spec.outputs) check_dims(spec, port, true);
+  check_containers(spec.input_containers, spec.inputs);
+  check_containers(spec.output_containers, spec.outputs);
   for (size_t s = 0; s < spec.symbols.size(); ++s) {
     const SymbolSpec &symbol = spec.symbols[s];
     CAMEO_CHECK(0 <= symbol.min && symbol.min <= symbol.max, "range of symbol " + symbol.name);

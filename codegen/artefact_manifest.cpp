@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <elf.h>
 #include <optional>
@@ -20,21 +21,40 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json dims_json(const std::vector<DimSpec> &list) {
+  Json dims = Json::array();
+  for (const DimSpec &dim : list) {
+    if (dim.extent >= 0)
+      dims.push_back(dim.extent);
+    else if (dim.symbol >= 0)
+      dims.push_back({{"symbol", dim.symbol}});
+    else if (dim.at_run)
+      dims.push_back({{"at_run", true}});
+    else
+      dims.push_back({{"computed", dim.text}});
+  }
+  return dims;
+}
+
+constexpr std::string_view kContainerKinds[] = {"sequence", "optional", "optional sequence"}; // from 1
+
+Json containers_json(const std::vector<ContainerSpec> &containers) {
+  Json list = Json::array();
+  for (const ContainerSpec &c : containers)
+    list.push_back({{"name", c.name},
+                    {"kind", kContainerKinds[size_t(c.kind) - 1]},
+                    {"dtype", name(c.dtype)},
+                    {"rank", c.rank},
+                    {"dims", dims_json(c.dims)},
+                    {"first", c.first},
+                    {"count", c.count}});
+  return list;
+}
+
 Json ports_json(const std::vector<PortSpec> &ports) {
   Json list = Json::array();
   for (const PortSpec &port : ports) {
-    Json dims = Json::array();
-    for (const DimSpec &dim : port.dims) {
-      if (dim.extent >= 0)
-        dims.push_back(dim.extent);
-      else if (dim.symbol >= 0)
-        dims.push_back({{"symbol", dim.symbol}});
-      else if (dim.at_run)
-        dims.push_back({{"at_run", true}});
-      else
-        dims.push_back({{"computed", dim.text}});
-    }
-    Json item = {{"name", port.name}, {"dtype", name(port.dtype)}, {"dims", std::move(dims)}};
+    Json item = {{"name", port.name}, {"dtype", name(port.dtype)}, {"dims", dims_json(port.dims)}};
     if (port.labels.kind != LabelSpec::Kind::none) {
       const char *of = port.labels.kind == LabelSpec::Kind::columns ? "columns" : "elements";
       Json values = port.labels.strings.empty() ? Json(port.labels.integers) : Json(port.labels.strings);
@@ -72,6 +92,8 @@ std::string manifest_json(const ArtefactSpec &spec) {
                      {"variants", std::move(variants)},
                      {"inputs", ports_json(spec.inputs)},
                      {"outputs", ports_json(spec.outputs)},
+                     {"input_containers", containers_json(spec.input_containers)},
+                     {"output_containers", containers_json(spec.output_containers)},
                      {"symbols", std::move(symbols)},
                      {"weights",
                       {{"bytes", spec.weights.size()},
@@ -265,6 +287,34 @@ std::vector<PortSpec> read_ports(Reader &reader, const Json &json, const char *k
   return ports;
 }
 
+// Libraries of earlier compilers have no such list.
+std::vector<ContainerSpec> read_containers(Reader &reader, const Json &json, const char *key, size_t ports) {
+  std::vector<ContainerSpec> containers;
+  if (!json.is_object() || !json.contains(key)) return containers;
+  int64_t end = 0;
+  for (const Json &item : reader.list(json, key)) {
+    ContainerSpec c;
+    c.name = reader.text(item, "name");
+    const std::string kind = reader.text(item, "kind");
+    const auto *found = std::find(std::begin(kContainerKinds), std::end(kContainerKinds), kind);
+    if (found == std::end(kContainerKinds)) reader.fail("unknown kind of container");
+    c.kind = ContainerSpec::Kind(found - std::begin(kContainerKinds) + 1);
+    const auto dtype = dtype_from_name(reader.text(item, "dtype"));
+    if (!dtype) reader.fail("unknown dtype");
+    c.dtype = dtype.value_or(DType::f32);
+    c.rank = int32_t(reader.number(item, "rank", -1, 64));
+    for (const Json &dim : reader.list(item, "dims")) c.dims.push_back(read_dim(reader, dim, 0));
+    if (int32_t(c.dims.size()) != std::max(c.rank, 0)) reader.fail("a container whose extents are of another rank");
+    const int64_t count = 2 + (c.rank < 0) + (c.kind == ContainerSpec::Kind::optional_sequence);
+    c.count = int32_t(reader.number(item, "count", count, count));
+    c.first = int32_t(reader.number(item, "first", end, int64_t(ports) - count));
+    end = c.first + c.count;
+    containers.push_back(std::move(c));
+    if (!reader.problem.empty()) break;
+  }
+  return containers;
+}
+
 } // namespace
 
 Result<Manifest> read_manifest(std::span<const std::byte> bytes, const std::string &where) {
@@ -293,6 +343,8 @@ Result<Manifest> read_manifest(std::span<const std::byte> bytes, const std::stri
                                 reader.number(item, "max", 0, INT64_MAX)});
   manifest.inputs = read_ports(reader, json, "inputs", manifest.symbols.size());
   manifest.outputs = read_ports(reader, json, "outputs", manifest.symbols.size());
+  manifest.input_containers = read_containers(reader, json, "input_containers", manifest.inputs.size());
+  manifest.output_containers = read_containers(reader, json, "output_containers", manifest.outputs.size());
   if (const Json *weights = reader.member(json, "weights")) {
     manifest.weights_bytes = reader.number(*weights, "bytes", 0, INT64_MAX);
     manifest.weights_embedded = reader.truth(*weights, "embedded");

@@ -94,6 +94,8 @@ public:
 private:
   llvm::Constant *manifest_note(const std::string &manifest);
   llvm::Constant *values(const std::vector<PortSpec> &ports, const char *name);
+  llvm::Constant *dims(const std::vector<DimSpec> &list);
+  llvm::Constant *containers(const std::vector<ContainerSpec> &list, const char *name);
   llvm::Constant *output_labels();
   llvm::Constant *symbols();
   llvm::Constant *variants();
@@ -149,22 +151,34 @@ llvm::Constant *StubBuilder::manifest_note(const std::string &manifest) {
                                                       data_.i64(int64_t(12 + owner.size())));
 }
 
+llvm::Constant *StubBuilder::dims(const std::vector<DimSpec> &list) {
+  std::vector<llvm::Constant *> items;
+  for (const DimSpec &dim : list) {
+    const int64_t symbol = dim.extent >= 0   ? CAMEO_DIM_COMPUTED
+                           : dim.at_run      ? CAMEO_DIM_AT_RUN
+                           : dim.symbol >= 0 ? dim.symbol
+                                             : CAMEO_DIM_COMPUTED;
+    items.push_back(data_.record({data_.i64(dim.extent >= 0 ? dim.extent : -1), data_.i32(symbol), data_.i32(0),
+                                  data_.text(dim_text(spec_, dim))}));
+  }
+  return data_.array(items, "dims");
+}
+
 llvm::Constant *StubBuilder::values(const std::vector<PortSpec> &ports, const char *name) {
   std::vector<llvm::Constant *> items;
-  for (const PortSpec &port : ports) {
-    std::vector<llvm::Constant *> dims;
-    for (const DimSpec &dim : port.dims) {
-      const int64_t symbol = dim.extent >= 0   ? CAMEO_DIM_COMPUTED
-                             : dim.at_run      ? CAMEO_DIM_AT_RUN
-                             : dim.symbol >= 0 ? dim.symbol
-                                               : CAMEO_DIM_COMPUTED;
-      dims.push_back(data_.record({data_.i64(dim.extent >= 0 ? dim.extent : -1), data_.i32(symbol), data_.i32(0),
-                                   data_.text(dim_text(spec_, dim))}));
-    }
+  for (const PortSpec &port : ports)
     items.push_back(
         data_.record({data_.text(port.name), data_.i32(onnx_number(port.dtype)), data_.i32(int64_t(port.dims.size())),
-                      data_.array(dims, "dims"), data_.i64(fixed_bytes(port))}));
-  }
+                      dims(port.dims), data_.i64(fixed_bytes(port))}));
+  return data_.array(items, name);
+}
+
+llvm::Constant *StubBuilder::containers(const std::vector<ContainerSpec> &list, const char *name) {
+  std::vector<llvm::Constant *> items;
+  for (const ContainerSpec &c : list)
+    items.push_back(
+        data_.record({data_.text(c.name), data_.i32(int64_t(c.kind)), data_.i32(onnx_number(c.dtype)),
+                      data_.i32(c.rank), data_.i32(c.first), data_.i32(c.count), data_.i32(0), dims(c.dims)}));
   return data_.array(items, name);
 }
 
@@ -305,7 +319,11 @@ void StubBuilder::define_program(llvm::Constant *manifest) {
                                         runtime("cameo_stub_workspace_size"),
                                         runtime("cameo_stub_run_once"),
                                         runtime("cameo_stub_status_text"),
-                                        output_labels()});
+                                        output_labels(),
+                                        containers(spec_.input_containers, "input_containers"),
+                                        containers(spec_.output_containers, "output_containers"),
+                                        count(spec_.input_containers.size()),
+                                        count(spec_.output_containers.size())});
   CAMEO_CHECK(module_.getDataLayout().getTypeAllocSize(model->getType()) == sizeof(CameoModel), "layout of CameoModel");
   std::vector<llvm::Constant *> fields = {model,
                                           data_.array(code, "code"),

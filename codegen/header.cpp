@@ -103,6 +103,31 @@ std::string port_comment(const ArtefactSpec &spec, const PortSpec &port) {
   return text;
 }
 
+// `sequence of f32[?][4]`.
+std::string container_text(const ArtefactSpec &spec, const ContainerSpec &c) {
+  std::string text = c.kind == ContainerSpec::Kind::sequence   ? "sequence of "
+                     : c.kind == ContainerSpec::Kind::optional ? "optional "
+                                                               : "optional sequence of ";
+  text += name(c.dtype);
+  if (c.rank < 0) return text + " of any ranks";
+  for (const DimSpec &dim : c.dims) text += "[" + (dim.at_run ? "?" : in_comment(dim_text(spec, dim))) + "]";
+  return text;
+}
+
+// The ports, and ahead of the tensors of a container what they are together.
+void list_ports(std::ostream &out, const ArtefactSpec &spec, const std::vector<PortSpec> &ports,
+                const std::vector<ContainerSpec> &containers, const char *role) {
+  auto container = containers.begin();
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (container != containers.end() && size_t(container->first) == i) {
+      out << " *   " << role << "'" << in_comment(container->name) << "': " << container_text(spec, *container)
+          << ", as " << container->count << " tensors (CameoContainer):\n";
+      ++container;
+    }
+    out << " *   " << role << port_comment(spec, ports[i]) << "\n";
+  }
+}
+
 // `const float data[1][3][224][224]`.
 std::string parameter(const PortSpec &port, const std::string &name, bool is_const) {
   const CType type = c_type(port.dtype);
@@ -148,8 +173,8 @@ std::string c_header(const ArtefactSpec &spec) {
   std::ostringstream out;
   out << "/* " << p << ".h: the model '" << in_comment(spec.provenance.model_name) << "', compiled by "
       << in_comment(spec.provenance.compiler_version) << ". Generated: do not edit.\n *\n";
-  for (const PortSpec &port : spec.inputs) out << " *   input  " << port_comment(spec, port) << "\n";
-  for (const PortSpec &port : spec.outputs) out << " *   output " << port_comment(spec, port) << "\n";
+  list_ports(out, spec, spec.inputs, spec.input_containers, "input  ");
+  list_ports(out, spec, spec.outputs, spec.output_containers, "output ");
   for (const SymbolSpec &symbol : spec.symbols)
     out << " *   symbol '" << in_comment(symbol.name) << "': " << symbol.min << " to " << symbol.max << "\n";
   out << " *\n * Runs on: ";

@@ -13,6 +13,9 @@ constexpr Pass kPipeline[] = {
     {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
     // Ranks and extents of what comes out of a sequence are those of what went in.
     {"dissolve_sequences", dissolve_sequences, std::nullopt, "replace sequences of known elements by these"},
+    // The others are dead nodes now, or tensors from here on.
+    {"dead_code", dead_code, std::nullopt, "drop nodes, results and functions that nothing uses"},
+    {"flatten_sequences", flatten_sequences, std::nullopt, "replace sequences and optionals by tensors"},
     {"expand_nms", expand_nms, std::nullopt, "rewrite non-max suppression as a loop"},
     {"expand_unique", expand_unique, std::nullopt, "rewrite unique in terms of sorting and counting"},
     // From here on there are no scans.

@@ -66,7 +66,7 @@ Status print_json(const Json &json, const std::string &file = "-");
 void say_notes(const Words &words, const std::vector<std::string> &notes);
 
 Json to_json(const driver::PortInfo &port);
-/// `image: f32[batch,1,8,8]`, escaped.
+/// `image: f32[batch,1,8,8]`, `boxes: sequence of f32[?,4]`, escaped.
 std::string text(const driver::PortInfo &port);
 /// A number of seconds as a person reads it: `12.3 us`.
 std::string time_text(double seconds);

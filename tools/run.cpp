@@ -13,7 +13,9 @@ void declare(CLI::App &app, Words &words) {
                  "Read an input from a file: NAME=FILE.npy or .pb (may be repeated; the others are random)")
       ->type_name("NAME=FILE")
       ->allow_extra_args(false);
-  app.add_option("--output-dir", words.options.output_dir, "Write each output as DIR/NAME.npy")->type_name("DIR");
+  app.add_option("--output-dir", words.options.output_dir,
+                 "Write each output as DIR/NAME.npy, sequences and optionals as .pb")
+      ->type_name("DIR");
   app.add_option("--seed", words.options.seed, "Seed of the random inputs (default 0)")->type_name("N");
   declare_compilation(app, words);
   declare_threads(app, words);
@@ -26,18 +28,40 @@ std::vector<std::string> first_values(const Tensor &tensor) {
   return out;
 }
 
-std::string line(const driver::RunReport::Value &value) {
-  std::string out = escape_name(value.port.name) + ": " + type_text(value.tensor.dtype, value.tensor.shape) + " =";
-  for (const std::string &element : first_values(value.tensor)) out += " " + element;
-  if (*element_count(value.tensor.shape) > kShown) out += " ...";
+std::string line(const std::string &name, const Tensor &tensor) {
+  std::string out = name + ": " + type_text(tensor.dtype, tensor.shape) + " =";
+  for (const std::string &element : first_values(tensor)) out += " " + element;
+  if (*element_count(tensor.shape) > kShown) out += " ...";
   return out + "\n";
 }
 
+// A sequence: a line that counts, then one for each of its first elements.
+std::string lines(const driver::RunReport::Value &value) {
+  const std::string name = escape_name(value.port.name);
+  if (value.port.kind == driver::PortInfo::Kind::tensor) return line(name, value.tensor);
+  if (value.port.kind == driver::PortInfo::Kind::optional)
+    return value.elements.empty() ? name + ": absent\n" : line(name, value.elements[0]);
+  if (!value.present) return name + ": absent\n";
+  std::string out = name + ": sequence of " + std::to_string(value.elements.size()) + "\n";
+  for (size_t i = 0; i < value.elements.size() && static_cast<int64_t>(i) < kShown; ++i)
+    out += line(name + "[" + std::to_string(i) + "]", value.elements[i]);
+  if (static_cast<int64_t>(value.elements.size()) > kShown) out += name + "[...]\n";
+  return out;
+}
+
+Json tensor_json(const Tensor &tensor) {
+  return {{"dtype", name(tensor.dtype)}, {"shape", tensor.shape}, {"first", first_values(tensor)}};
+}
+
 Json to_json(const driver::RunReport::Value &value) {
-  Json out = {{"name", value.port.name},
-              {"dtype", name(value.tensor.dtype)},
-              {"shape", value.tensor.shape},
-              {"first", first_values(value.tensor)}};
+  Json out = {{"name", value.port.name}};
+  if (value.port.kind == driver::PortInfo::Kind::tensor) {
+    out.update(tensor_json(value.tensor));
+  } else {
+    Json elements = Json::array();
+    for (const Tensor &t : value.elements) elements.push_back(tensor_json(t));
+    out.update({{"kind", tool::to_json(value.port)["kind"]}, {"present", value.present}, {"elements", elements}});
+  }
   if (!value.file.empty()) out["file"] = value.file;
   return out;
 }
@@ -53,7 +77,7 @@ Result<int> run(const Words &words) {
   }
   say_notes(words, report.notes);
   std::string text;
-  for (const auto &value : report.outputs) text += line(value);
+  for (const auto &value : report.outputs) text += lines(value);
   CAMEO_TRY_STATUS(print(text));
   return 0;
 }

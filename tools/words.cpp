@@ -140,15 +140,14 @@ Json to_json(const driver::PortInfo &port) {
     else
       dims.push_back(port.symbols[i]);
   }
-  return {{"name", port.name}, {"dtype", name(port.dtype)}, {"shape", dims}};
+  Json out = {{"name", port.name}, {"dtype", name(port.dtype)}, {"shape", dims}};
+  if (!port.ranked) out["shape"] = nullptr;
+  constexpr const char *kKinds[] = {"tensor", "sequence", "optional", "optional sequence"};
+  if (port.kind != driver::PortInfo::Kind::tensor) out["kind"] = kKinds[static_cast<size_t>(port.kind)];
+  return out;
 }
 
-std::string text(const driver::PortInfo &port) {
-  std::string out = escape_name(port.name) + ": " + std::string(name(port.dtype)) + "[";
-  for (size_t i = 0; i < port.dims.size(); ++i)
-    out += (i ? "," : "") + (port.dims[i] >= 0 ? std::to_string(port.dims[i]) : escape_name(port.symbols[i]));
-  return out + "]";
-}
+std::string text(const driver::PortInfo &port) { return escape_name(port.name) + ": " + driver::port_type_text(port); }
 
 std::string time_text(double seconds) {
   char buffer[32];

@@ -47,8 +47,28 @@
  * end. net_run_once leaves no context behind, so it stores the bytes in the caller's buffer, behind the CameoStrings;
  * when they do not fit, it returns CAMEO_BUFFER_TOO_SMALL, and CameoOutput.bytes says what is needed.
  *
- * Not part of version 1: sequences, optionals and maps as inputs or outputs. Two kinds of outputs are told in numbers
- * instead (CameoModel.output_labels): a tensor of strings that are all known when the model is compiled, as the
+ * Sequences and optionals of tensors are passed as tensors, which CameoModel.input_containers and output_containers
+ * describe. In the place of a sequence x of n elements stand
+ *
+ *   x.dims     i64[n][rank]   the extents of each element
+ *   x.data     [total]        the elements one behind the other, each row-major: total is the sum of their sizes
+ *
+ * and, where the model does not say that its elements have one rank, rows of 8 extents in x.dims, of which each element
+ * uses as many as its rank (of inputs the rest is not read, of outputs it is 1), and
+ *
+ *   x.ranks    i64[n]         the rank of each element, 0 to 8
+ *
+ * An optional tensor is a sequence of no or one element. An optional sequence is a sequence and, as its last tensor,
+ *
+ *   x.present  bool           whether it is there; a sequence that is not there is empty
+ *
+ * They are ordinary inputs and outputs: of an input the caller chooses n and total (the symbols x.length and x.total),
+ * of an output run() writes both into the dims. Extents and ranks that are negative, too large, or do not add up to the
+ * data are CAMEO_SHAPE_MISMATCH. For example, two vectors of 3 and 1 elements: dims {3, 1} of shape [2][1], data of
+ * shape [4].
+ *
+ * Not part of version 1: maps, and containers of strings, as inputs or outputs. Two kinds of outputs are told in
+ * numbers instead (CameoModel.output_labels): a tensor of strings that are all known when the model is compiled, as the
  * positions of its strings in a list, and a sequence of maps, one per row, as the tensor of their values, of which a
  * list says the keys of the columns.
  */
@@ -174,6 +194,19 @@ typedef struct CameoLabels {
   const int64_t *integers;    /* count of them, or null; exactly one of the two is not null when count > 0 */
 } CameoLabels;
 
+/* A sequence or optional of tensors in the model: `count` tensors, from number `first` on, among the inputs or outputs
+ * here. What they hold is told at the top of this file. */
+enum CameoContainerKind { CAMEO_SEQUENCE = 1, CAMEO_OPTIONAL = 2, CAMEO_OPTIONAL_SEQUENCE = 3 };
+typedef struct CameoContainer {
+  const char *name; /* as in the model */
+  int32_t kind;     /* CameoContainerKind */
+  int32_t dtype;    /* of the elements: CameoDType */
+  int32_t rank;     /* of every element; -1: each has its own, and there is a tensor of them */
+  int32_t first, count;
+  int32_t reserved;     /* 0 */
+  const CameoDim *dims; /* rank of them, null when there are none: of an element; each fixed, or CAMEO_DIM_AT_RUN */
+} CameoContainer;
+
 /* A tensor that the model reads. Elements are contiguous and row-major. */
 typedef struct CameoInput {
   const void *data;    /* aligned to its element type; may be null when the tensor has no elements */
@@ -271,6 +304,9 @@ typedef struct CameoModel {
   const char *(*status_text)(int32_t status);
   /* One per output; null when no output has labels. There when struct_size reaches behind it. */
   const CameoLabels *output_labels;
+  /* The sequences and optionals, in order. There when struct_size reaches behind them. */
+  const CameoContainer *input_containers, *output_containers;
+  int32_t input_container_count, output_container_count;
 } CameoModel;
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 // The pipeline, top to bottom: model file, Graph IR, passes, program of Loop IR, artefact, output files.
 #include "compile.h"
+#include "containers.h"
 #include "flops.h"
 #include "output_names.h"
 
@@ -7,6 +8,7 @@
 #include "cameo/codegen/digest.h"
 #include "cameo/ir/print.h"
 #include "cameo/loop/print.h"
+#include "cameo/passes/containers.h"
 #include "cameo/passes/labels.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/passes/program.h"
@@ -179,10 +181,39 @@ int jobs_of(const Options &options) {
   return options.jobs > 0 ? options.jobs : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+codegen::ContainerSpec container_spec(const passes::ContainerPort &port) {
+  using From = graph::ContainerForm::Kind;
+  using To = codegen::ContainerSpec::Kind;
+  codegen::ContainerSpec spec;
+  spec.name = port.name;
+  spec.kind = port.form.kind == From::sequence   ? To::sequence
+              : port.form.kind == From::optional ? To::optional
+                                                 : To::optional_sequence;
+  spec.dtype = port.form.dtype;
+  spec.rank = port.form.rank;
+  for (const graph::Dim &dim : port.element)
+    spec.dims.push_back(dim.is_constant() ? codegen::DimSpec::fixed(dim.value()) : codegen::DimSpec::unknown());
+  spec.first = static_cast<int32_t>(port.first);
+  spec.count = static_cast<int32_t>(port.form.part_count());
+  return spec;
+}
+
+std::vector<codegen::ContainerSpec> container_specs(const std::vector<passes::ContainerPort> &ports) {
+  std::vector<codegen::ContainerSpec> specs;
+  for (const passes::ContainerPort &port : ports) specs.push_back(container_spec(port));
+  return specs;
+}
+
 std::vector<PortInfo> port_infos_of(const std::vector<std::pair<std::string, graph::Type>> &values,
                                     Diagnostics &problems) {
   std::vector<PortInfo> ports;
   for (const auto &[name, type] : values) {
+    if (const auto form = graph::container_form(type)) {
+      const graph::Type &element = graph::container_element(type);
+      const passes::ContainerPort port{name, *form, form->has_ranks() ? graph::Shape() : element.shape(), 0};
+      ports.push_back(container_port(container_spec(port)));
+      continue;
+    }
     if (!type.is_tensor() || !type.is_ranked()) {
       problems.push_back({ExitCode::unsupported, "'" + escape_name(name) + "'",
                           "is " + type.str() + ": only tensors of known rank can be passed"});
@@ -257,6 +288,7 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
   const std::string cpus = options.target_cpus.empty() ? "native" : joined(options.target_cpus);
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets(cpus));
 
+  const passes::ContainerPorts containers = passes::expose_containers(graph);
   const std::vector<passes::OutputLabels> labels = passes::expose_labels(graph);
   auto strings = passes::number_strings(graph);
   if (!strings) return in_file(strings.errors(), out.model->info.path);
@@ -289,6 +321,8 @@ Result<Compiled> compile_loaded(std::unique_ptr<frontend::Model> model, const Op
 
   out.program = std::make_unique<passes::Program>(std::move(*program));
   out.spec = artefact_spec(*out.program, name);
+  out.spec.input_containers = container_specs(containers.inputs);
+  out.spec.output_containers = container_specs(containers.outputs);
   for (size_t i = 0; i < labels.size(); ++i) out.spec.outputs[i].labels = label_spec(labels[i]);
   add_strings(out.spec, std::move(*strings));
   CAMEO_TRY(out.spec.provenance, provenance(out.model->info, options, targets));

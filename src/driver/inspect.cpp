@@ -1,10 +1,12 @@
 // `cameo inspect`: what a model or a library is. A library is parsed, never loaded, so it may come from anywhere.
 #include "compile.h"
+#include "containers.h"
 #include "flops.h"
 #include "library.h"
 #include "prepare.h"
 
 #include "cameo/codegen/codegen.h"
+#include "cameo/passes/containers.h"
 #include "cameo/passes/labels.h"
 #include "cameo/passes/pass_manager.h"
 #include "cameo/passes/strings.h"
@@ -32,6 +34,23 @@ PortInfo port(const codegen::PortSpec &spec, const std::vector<codegen::SymbolSp
   return info;
 }
 
+// The tensors, and in the place of those of a container the container.
+std::vector<PortInfo> ports(const std::vector<codegen::PortSpec> &specs,
+                            const std::vector<codegen::ContainerSpec> &containers,
+                            const std::vector<codegen::SymbolSpec> &symbols) {
+  std::vector<PortInfo> out;
+  auto container = containers.begin();
+  for (size_t i = 0; i < specs.size();) {
+    if (container == containers.end() || static_cast<size_t>(container->first) != i) {
+      out.push_back(port(specs[i++], symbols));
+      continue;
+    }
+    out.push_back(container_port(*container));
+    i += static_cast<size_t>(container++->count);
+  }
+  return out;
+}
+
 // `columns: 0, 1, 2`; what an output's numbers stand for.
 std::string label_text(bool columns, const std::vector<std::string> &strings, const std::vector<int64_t> &integers) {
   std::string text = columns ? "columns:" : "elements:";
@@ -49,8 +68,8 @@ Result<InspectReport> inspect_library(std::span<const std::byte> bytes, const st
   CAMEO_TRY(const codegen::Manifest m, codegen::read_manifest(bytes, where));
   InspectReport report;
   report.kind = "library";
-  for (const codegen::PortSpec &spec : m.inputs) report.inputs.push_back(port(spec, m.symbols));
-  for (const codegen::PortSpec &spec : m.outputs) report.outputs.push_back(port(spec, m.symbols));
+  report.inputs = ports(m.inputs, m.input_containers, m.symbols);
+  report.outputs = ports(m.outputs, m.output_containers, m.symbols);
   auto fact = [&](const std::string &name, const std::string &value) {
     if (!value.empty()) report.facts.emplace_back(name, value);
   };
@@ -134,6 +153,7 @@ Result<InspectReport> inspect_model(const Options &options) {
     unsupported(ports.errors());
 
   // What compiling would make of it, on this machine.
+  passes::expose_containers(graph);
   CAMEO_TRY(const std::vector<loop::Target> targets, codegen::resolve_targets("native"));
   if (const auto strings = passes::number_strings(graph); !strings) {
     unsupported(strings.errors());

@@ -1,6 +1,8 @@
 // Loading through dlopen: files by their own path (so that debuggers find them), bytes through a memory file.
 #include "library.h"
 
+#include "containers.h"
+
 #include "cameo/support/files.h"
 
 #include <algorithm>
@@ -39,7 +41,8 @@ Result<const CameoModel *> describe(void *handle, const std::string &prefix, con
   auto *function = reinterpret_cast<const CameoModel *(*)()>(dlsym(handle, (prefix + "_describe").c_str()));
   if (!function) return Diagnostic{ExitCode::bad_model, where, "does not export '" + prefix + "_describe'"};
   const CameoModel *model = function();
-  if (!model || model->struct_size < sizeof(CameoModel))
+  // Later fields are not read here: libraries of earlier compilers lack them.
+  if (!model || model->struct_size < offsetof(CameoModel, input_containers))
     return Diagnostic{ExitCode::bad_model, where, "describes itself in an unknown form"};
   return model;
 }
@@ -63,6 +66,22 @@ std::optional<int64_t> bytes_of(DType dtype, const std::vector<int64_t> &shape) 
   if (dtype != DType::string) return byte_size(dtype, *count);
   int64_t bytes = 0;
   return __builtin_mul_overflow(*count, int64_t{sizeof(CameoString)}, &bytes) ? std::nullopt : std::optional(bytes);
+}
+
+// The tensors, and in the place of those of a container the container.
+std::vector<PortInfo> ports(const CameoModel &model, const CameoValue *values, int32_t count,
+                            const std::vector<codegen::ContainerSpec> &containers) {
+  std::vector<PortInfo> out;
+  auto container = containers.begin();
+  for (int32_t i = 0; i < count;) {
+    if (container == containers.end() || container->first != i) {
+      out.push_back(port(values[i++], model));
+      continue;
+    }
+    out.push_back(container_port(*container));
+    i += container++->count;
+  }
+  return out;
 }
 
 // What a failed call says: its message with the values, else the status in words.
@@ -118,15 +137,11 @@ Result<Library> Library::load(std::span<const std::span<const std::byte>> pieces
 }
 
 std::vector<PortInfo> Library::inputs() const {
-  std::vector<PortInfo> out;
-  for (int32_t i = 0; i < model_->input_count; ++i) out.push_back(port(model_->inputs[i], *model_));
-  return out;
+  return ports(*model_, model_->inputs, model_->input_count, manifest_.input_containers);
 }
 
 std::vector<PortInfo> Library::outputs() const {
-  std::vector<PortInfo> out;
-  for (int32_t i = 0; i < model_->output_count; ++i) out.push_back(port(model_->outputs[i], *model_));
-  return out;
+  return ports(*model_, model_->outputs, model_->output_count, manifest_.output_containers);
 }
 
 Result<Session> Session::create(const Library &library, int threads) {

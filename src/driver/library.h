@@ -21,6 +21,7 @@ public:
 
   const CameoModel &model() const { return *model_; }
   const codegen::Manifest &manifest() const { return manifest_; }
+  /// As the model has them: a sequence or optional is one, though the C interface takes several tensors for it.
   std::vector<PortInfo> inputs() const;
   std::vector<PortInfo> outputs() const;
 

@@ -50,7 +50,7 @@ Result<Prepared> prepare(const Options &options) {
   p.notes.insert(p.notes.end(), given.notes.begin(), given.notes.end());
   p.inputs = p.library.inputs();
   p.outputs = p.library.outputs();
-  CAMEO_TRY(p.tensors, make_inputs(p.inputs, std::move(given), options.seed));
+  CAMEO_TRY(p.tensors, make_inputs(p.inputs, std::move(given), options.seed, &p.notes));
   return p;
 }
 

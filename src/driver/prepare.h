@@ -11,7 +11,7 @@ struct Prepared {
   std::unique_ptr<Compiled> compiled; ///< when options.model is a model: the library's weights live in it
   Library library;
   std::vector<PortInfo> inputs, outputs; ///< as the library has them
-  std::vector<Tensor> tensors;           ///< one per input
+  std::vector<Tensor> tensors;           ///< one per input, of sequences and optionals one per part
   std::vector<std::string> notes;
 };
 

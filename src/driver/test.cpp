@@ -1,6 +1,7 @@
 // `cameo test`: each directory is a case and runs in a child of its own, so that a crash or a hang is one failed case.
 // The child compiles the model, runs it on every data set, compares, and sends its verdict back as JSON.
 #include "compile.h"
+#include "containers.h"
 #include "expected.h"
 #include "library.h"
 #include "tolerance.h"
@@ -65,25 +66,71 @@ std::vector<fs::path> numbered(const fs::path &directory, std::string_view prefi
   return paths;
 }
 
+// An output of the model, and the number of its first tensor in the library.
+struct Output {
+  frontend::PbValue value;
+  size_t first = 0;
+};
+
+Result<std::vector<Output>> outputs_of(const Library &library, std::vector<Tensor> tensors) {
+  std::vector<Output> out;
+  size_t at = 0;
+  for (const PortInfo &port : library.outputs()) {
+    Output &output = out.emplace_back();
+    output.first = at;
+    if (port.kind == PortInfo::Kind::tensor) {
+      output.value.tensor = std::move(tensors[at]);
+    } else {
+      CAMEO_TRY(output.value, from_parts(port, std::span(tensors).subspan(at, part_count(port))));
+    }
+    at += part_count(port);
+  }
+  return out;
+}
+
+// The first difference of two sequences or optionals, ready to follow the output's name.
+std::optional<std::string> difference(const frontend::PbValue &actual, const frontend::PbValue &expected,
+                                      const Tolerance &allowed) {
+  if (is_present(actual) != is_present(expected))
+    return is_present(actual) ? ": is present, should be absent" : ": is absent, should be present";
+  const std::vector<Tensor> a = elements_of(actual), b = elements_of(expected);
+  if (a.size() != b.size())
+    return ": has " + std::to_string(a.size()) + " elements, should have " + std::to_string(b.size());
+  for (size_t i = 0; i < a.size(); ++i)
+    if (const auto problem = difference(a[i], b[i], allowed)) return "[" + std::to_string(i) + "]: " + *problem;
+  return std::nullopt;
+}
+
 // One data set: the problem that it shows, if any.
 Result<std::optional<std::string>> run_set(const fs::path &set, const Library &library, Session &session,
                                            const ModelTraits &traits, const fs::path &keep, std::string &tolerance) {
+  const std::vector<PortInfo> wanted = library.inputs(), ports = library.outputs();
+  const std::vector<fs::path> files = numbered(set, "input_", ".pb");
+  if (files.size() != wanted.size())
+    return Diagnostic{ExitCode::bad_model, library.model().name,
+                      "has " + std::to_string(wanted.size()) + " inputs, not " + std::to_string(files.size())};
   std::vector<Tensor> inputs;
-  for (const fs::path &path : numbered(set, "input_", ".pb")) {
-    CAMEO_TRY(Tensor tensor, frontend::read_tensor_pb(path.string()));
-    inputs.push_back(std::move(tensor));
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::string path = files[i].string();
+    if (wanted[i].kind == PortInfo::Kind::tensor) {
+      CAMEO_TRY(Tensor tensor, frontend::read_tensor_pb(path));
+      inputs.push_back(std::move(tensor));
+      continue;
+    }
+    CAMEO_TRY(const frontend::PbValue value, read_port_pb(path, wanted[i]));
+    CAMEO_TRY(const std::vector<Tensor> parts, to_parts(wanted[i], value, escape_name(path)));
+    inputs.insert(inputs.end(), parts.begin(), parts.end());
   }
   CAMEO_TRY_STATUS(session.bind(inputs));
   CAMEO_TRY_STATUS(session.run_checked());
-  const std::vector<Tensor> outputs = session.outputs();
-  const std::vector<PortInfo> ports = library.outputs();
+  CAMEO_TRY(const std::vector<Output> outputs, outputs_of(library, session.outputs()));
   if (!keep.empty()) {
     std::error_code error;
     fs::create_directories(keep, error);
     if (error) return Diagnostic{ExitCode::cannot_create, escape_name(keep.string()), error.message()};
     for (size_t i = 0; i < outputs.size(); ++i)
       CAMEO_TRY_STATUS(write_file((keep / ("output_" + std::to_string(i) + ".pb")).string(),
-                                  frontend::print_tensor_pb(outputs[i], ports[i].name), false));
+                                  frontend::print_value_pb(outputs[i].value, ports[i].name), false));
   }
   const std::map<int64_t, fs::path> expected = expected_files(set);
   if (expected.empty()) return std::optional<std::string>("has no output_0.pb");
@@ -92,9 +139,17 @@ Result<std::optional<std::string>> run_set(const fs::path &set, const Library &l
                                       ", the model has " + std::to_string(outputs.size()));
   for (const auto &[number, path] : expected) {
     const auto i = static_cast<size_t>(number);
-    const codegen::LabelSpec &labels = library.manifest().outputs[i].labels;
+    if (ports[i].kind != PortInfo::Kind::tensor) {
+      CAMEO_TRY(const frontend::PbValue value, read_port_pb(path.string(), ports[i]));
+      const Tolerance &allowed = tolerance_for(traits, ports[i].dtype);
+      if (tolerance.empty() || !allowed.exact()) tolerance = text(allowed);
+      if (auto problem = difference(outputs[i].value, value, allowed))
+        return std::optional<std::string>("output '" + escape_name(ports[i].name) + "'" + *problem);
+      continue;
+    }
+    const codegen::LabelSpec &labels = library.manifest().outputs[outputs[i].first].labels;
     CAMEO_TRY(const Tensor tensor, read_expected(path, labels));
-    CAMEO_TRY(const Tensor actual, as_expected(outputs[i], labels, escape_name(ports[i].name)));
+    CAMEO_TRY(const Tensor actual, as_expected(outputs[i].value.tensor, labels, escape_name(ports[i].name)));
     const Tolerance &allowed = tolerance_for(traits, tensor.dtype);
     if (tolerance.empty() || !allowed.exact()) tolerance = text(allowed);
     if (auto problem = difference(actual, tensor, allowed))

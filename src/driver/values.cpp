@@ -1,5 +1,7 @@
 #include "values.h"
 
+#include "containers.h"
+
 #include "cameo/frontend/tensor_pb.h"
 #include "cameo/ir/constant.h"
 #include "cameo/support/files.h"
@@ -117,6 +119,7 @@ Result<Given> read_inputs(const std::vector<PortInfo> &ports, const Options &opt
   std::vector<std::string> symbols; // in order of appearance, each once
   for (const PortInfo &port : ports) {
     names.push_back(port.name);
+    if (port.kind != PortInfo::Kind::tensor) continue; // each element has extents of its own
     for (const std::string &symbol : port.symbols)
       if (!symbol.empty() && std::find(symbols.begin(), symbols.end(), symbol) == symbols.end())
         symbols.push_back(symbol);
@@ -137,6 +140,15 @@ Result<Given> read_inputs(const std::vector<PortInfo> &ports, const Options &opt
     const auto port = std::find_if(ports.begin(), ports.end(), [&](const PortInfo &p) { return p.name == name; });
     if (port == ports.end()) {
       unknown("--input", "input", name, names);
+      continue;
+    }
+    if (port->kind != PortInfo::Kind::tensor) {
+      auto value = read_port_pb(path, *port);
+      auto parts = value ? to_parts(*port, *value, escape_name(path)) : Result<std::vector<Tensor>>(value.errors());
+      if (parts)
+        given.containers[name] = std::move(*parts);
+      else
+        problems.insert(problems.end(), parts.errors().begin(), parts.errors().end());
       continue;
     }
     auto tensor = read_tensor_file(path, port->dtype);
@@ -166,9 +178,43 @@ Result<Given> read_inputs(const std::vector<PortInfo> &ports, const Options &opt
   return given;
 }
 
-Result<std::vector<Tensor>> make_inputs(const std::vector<PortInfo> &ports, Given given, uint64_t seed) {
+Result<std::pair<std::vector<Tensor>, std::string>> random_container(const PortInfo &port, uint64_t seed) {
+  Random random{seed};
+  const int64_t length = 1 + static_cast<int64_t>(random.next() % 3),
+                extent = 1 + static_cast<int64_t>(random.next() % 4);
+  PortInfo element = port;
+  std::vector<int64_t> shape = port.ranked ? port.dims : std::vector<int64_t>{-1};
+  for (int64_t &d : shape) d = d < 0 ? extent : d;
+  frontend::PbValue list;
+  list.kind = graph::TypeKind::sequence;
+  for (int64_t k = 0; k < (port.kind == PortInfo::Kind::optional ? 1 : length); ++k) {
+    element.name = port.name + "[" + std::to_string(k) + "]";
+    frontend::PbValue item;
+    CAMEO_TRY(item.tensor, random_tensor(element, shape, seed));
+    list.elements.push_back(std::move(item));
+  }
+  frontend::PbValue value = list;
+  if (port.kind != PortInfo::Kind::sequence) value.kind = graph::TypeKind::optional;
+  if (port.kind == PortInfo::Kind::optional_sequence) value.elements = {list};
+  CAMEO_TRY(std::vector<Tensor> parts, to_parts(port, value, "a random value"));
+  return std::pair(std::move(parts), "'" + escape_name(port.name) + "' is " + std::to_string(list.elements.size()) +
+                                         " x " + type_text(port.dtype, shape) + ": give another with --input");
+}
+
+Result<std::vector<Tensor>> make_inputs(const std::vector<PortInfo> &ports, Given given, uint64_t seed,
+                                        std::vector<std::string> *notes) {
   std::vector<Tensor> tensors;
   for (const PortInfo &port : ports) {
+    if (port.kind != PortInfo::Kind::tensor) {
+      auto parts = given.containers.find(port.name);
+      if (parts == given.containers.end()) {
+        CAMEO_TRY(auto random, random_container(port, seed));
+        if (notes) notes->push_back(std::move(random.second));
+        parts = given.containers.emplace(port.name, std::move(random.first)).first;
+      }
+      for (Tensor &t : parts->second) tensors.push_back(std::move(t));
+      continue;
+    }
     if (const auto file = given.tensors.find(port.name); file != given.tensors.end()) {
       tensors.push_back(std::move(file->second));
       continue;

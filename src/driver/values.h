@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cameo/driver/driver.h"
+#include "cameo/frontend/tensor_pb.h"
 
 #include <map>
 
@@ -24,13 +25,20 @@ Result<Tensor> random_tensor(const PortInfo &port, const std::vector<int64_t> &s
 /// that does not fit).
 struct Given {
   std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::vector<Tensor>> containers; ///< their parts
   Symbols symbols;
   std::vector<std::string> notes;
 };
 Result<Given> read_inputs(const std::vector<PortInfo> &ports, const Options &options);
 
-/// The input tensors of a run, in the order of `ports`: the given ones, random ones for the rest.
-Result<std::vector<Tensor>> make_inputs(const std::vector<PortInfo> &ports, Given given, uint64_t seed);
+/// A random sequence, or optional that is there: of one to three elements, and open extents from 1 to 4, which are the
+/// same for all ports, so that what a model combines fits together. The parts, and a note on them.
+Result<std::pair<std::vector<Tensor>, std::string>> random_container(const PortInfo &port, uint64_t seed);
+
+/// The input tensors of a run, in the order of `ports`, those of containers as their parts: the given ones, random ones
+/// for the rest, which `notes` tell of where they are containers.
+Result<std::vector<Tensor>> make_inputs(const std::vector<PortInfo> &ports, Given given, uint64_t seed,
+                                        std::vector<std::string> *notes = nullptr);
 
 /// A name as a file name: everything but letters, digits, '_', '-' and '.' becomes '_'; never empty, hidden, or longer
 /// than 100 bytes.

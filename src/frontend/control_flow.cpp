@@ -44,11 +44,10 @@ std::optional<Type> join(NodeImport &n, const Type &a, const Type &b, int64_t ma
   if (a == b) return a;
   if (a.kind() != b.kind()) return std::nullopt;
   if (a.is_sequence() || a.is_optional()) {
-    std::optional<Type> element;
-    if (a.element().is_tensor() && b.element().is_tensor() && a.element().dtype() == b.element().dtype())
-      element = a.element() == b.element() ? a.element() : Type::unranked(a.element().dtype());
-    else
-      element = join(n, a.element(), b.element());
+    std::optional<Type> element = join(n, a.element(), b.element());
+    const bool tensors = a.element().is_tensor() && b.element().is_tensor();
+    if (!element && tensors && a.element().dtype() == b.element().dtype())
+      element = Type::unranked(a.element().dtype()); // elements may differ in rank
     if (!element) return std::nullopt;
     return a.is_sequence() ? Type::sequence(*element) : Type::optional(*element);
   }
@@ -108,6 +107,12 @@ bool settle(NodeImport &n, Carried &c, const Type &yielded, bool &changed) {
     c.type = Type::sequence(widen(n, t.element(), yielded.element(), c.open, changed));
     return true;
   }
+  if (t.is_optional() && yielded.is_optional()) {
+    Carried inside{t.element(), c.open};
+    if (!settle(n, inside, yielded.element(), changed)) return false;
+    c = {Type::optional(inside.type), inside.open};
+    return true;
+  }
   std::optional<Type> both = join(n, t, yielded);
   if (!both) {
     if (t.is_ranked() && yielded.is_ranked() && t.dtype() == yielded.dtype())
@@ -137,6 +142,7 @@ int64_t symbol_mark(NodeImport &n) { return n.fresh_dim().runtime_number(); }
 // The type of a body's value outside of it, where the body's own symbols mean nothing: fresh ones take their place.
 Type outside(NodeImport &n, const Type &type, int64_t mark) {
   if (type.is_sequence()) return Type::sequence(outside(n, type.element(), mark));
+  if (type.is_optional()) return Type::optional(outside(n, type.element(), mark));
   if (!type.is_ranked()) return type;
   Shape shape = type.shape();
   for (Dim &d : shape)
@@ -251,12 +257,13 @@ void import_loop(NodeImport &n) {
     for (size_t i = 0; i < carried && !n.failed(); ++i) {
       // A body that makes what an optional holds: the next iteration finds it in there, and so does who is outside.
       if (state[i].type.is_optional() && !region->results()[i + 1]->type().is_optional()) {
-        const Type &element = region->results()[i + 1]->type();
-        if (std::optional<Type> both = join(n, state[i].type.element(), element);
-            both && !(*both == state[i].type.element())) {
-          state[i].type = Type::optional(*both);
-          operands[i + 2] = n.make_typed(Op::optional_make, {}, {}, state[i].type);
-          if (!is_empty_optional(n.input(i + 2))) return void(n.unsupported("an optional that changes its type"));
+        Carried inside{state[i].type.element(), state[i].open};
+        bool wider = false;
+        if (!settle(n, inside, region->results()[i + 1]->type(), wider)) break;
+        if (wider) {
+          state[i] = {Type::optional(inside.type), inside.open};
+          if (is_empty_optional(operands[i + 2]))
+            operands[i + 2] = n.make_typed(Op::optional_make, {}, {}, state[i].type);
           changed = true;
           continue;
         }

@@ -3,6 +3,8 @@
 // lowering, which checks them.
 #include "verify_types.h"
 
+#include "cameo/ir/container.h"
+
 #include <algorithm>
 
 namespace cameo::graph {
@@ -356,6 +358,29 @@ Problem optional_op(const Node &node) {
   return std::nullopt;
 }
 
+// The parts are those of the container's form; of elements that have a rank there may be `ranks` as well.
+Problem container(const Node &node) {
+  const bool makes = node.is(Op::container_make);
+  const Type &type = makes ? node.result()->type() : node.operand()->type();
+  std::optional<ContainerForm> form = container_form(type);
+  if (!form) return type.str() + " has no parts";
+  std::vector<Value *> parts =
+      makes ? node.operands() : std::vector<Value *>(node.results().begin(), node.results().end());
+  if (parts.size() > form->part_count() && !makes) form->rank = -1;
+  if (parts.size() != form->part_count())
+    return std::to_string(parts.size()) + " parts of " + type.str() + ", which has " +
+           std::to_string(form->part_count());
+  auto extent = [&](size_t i) {
+    const Type &part = parts[i]->type();
+    return part.is_ranked() && part.rank() > 0 ? part.dim(0) : Dim(0);
+  };
+  const std::vector<Type> expected = form->part_types(extent(0), extent(1));
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (!(parts[i]->type() == expected[i]))
+      return "part " + std::to_string(i) + " is " + parts[i]->type().str() + ", not " + expected[i].str();
+  return std::nullopt;
+}
+
 } // namespace
 
 bool accepts(const Type &general, const Type &specific) {
@@ -407,6 +432,9 @@ std::optional<std::string> problem_of_types(const Node &node) {
   case Op::optional_has:
   case Op::optional_get:
     return optional_op(node);
+  case Op::container_make:
+  case Op::container_parts:
+    return container(node);
   case Op::zip_map:
   case Op::dict_vectorize:
   case Op::map_cast:

@@ -83,6 +83,17 @@ struct PortSpec {
   LabelSpec labels{}; ///< outputs only
 };
 
+/// A sequence or optional of the model, which is several inputs or outputs (CameoContainer in abi.h).
+struct ContainerSpec {
+  enum class Kind : uint8_t { sequence = 1, optional = 2, optional_sequence = 3 };
+  std::string name; ///< as in the model
+  Kind kind = Kind::sequence;
+  DType dtype = DType::f32;
+  int32_t rank = -1;         ///< of every element; -1: each its own
+  std::vector<DimSpec> dims; ///< of an element: fixed or unknown
+  int32_t first = 0, count = 0;
+};
+
 /// The constants of a program: one block of bytes behind %weights, laid out as they are added and shared by all
 /// variants. Bytes that were added already are not added again.
 class Weights {
@@ -128,6 +139,7 @@ struct Provenance {
 struct ArtefactSpec {
   std::string prefix; ///< of the exported functions: a result of c_identifier()
   std::vector<PortSpec> inputs, outputs;
+  std::vector<ContainerSpec> input_containers, output_containers;
   std::vector<SymbolSpec> symbols;
   std::vector<VariantSpec> variants; ///< most capable last; at least one
   /// The model's own strings, by their number: sorted by bytes, distinct, the first one empty. None: no port is a
@@ -183,6 +195,7 @@ struct Manifest {
   int32_t abi_version = 0;
   std::string prefix;
   std::vector<PortSpec> inputs, outputs;
+  std::vector<ContainerSpec> input_containers, output_containers;
   std::vector<SymbolSpec> symbols;
   std::vector<std::pair<std::string, std::string>> variants; ///< name; triple, CPU and features
   int64_t weights_bytes = 0;

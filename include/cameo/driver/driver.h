@@ -80,11 +80,17 @@ Result<CompileOutput> compile(const Options &options);
 
 /// One input or output of a model.
 struct PortInfo {
+  /// Of sequences and optionals the rest tells about an element.
+  enum class Kind : uint8_t { tensor, sequence, optional, optional_sequence };
   std::string name;
   DType dtype = DType::f32;
   std::vector<int64_t> dims;        ///< -1 where symbolic
   std::vector<std::string> symbols; ///< per dim: the symbol, or empty
+  Kind kind = Kind::tensor;
+  bool ranked = true; ///< false: elements have no common rank, and no dims
 };
+/// `f32[batch,8]`, `sequence of f32[?,4]`, escaped.
+std::string port_type_text(const PortInfo &port);
 
 /// What `cameo run` did.
 struct RunReport {
@@ -92,6 +98,9 @@ struct RunReport {
     PortInfo port;
     Tensor tensor;
     std::string file; ///< where it was written; empty: nowhere
+    // Of sequences and optionals, instead of the tensor.
+    bool present = true;
+    std::vector<Tensor> elements;
   };
   std::vector<Value> inputs;
   std::vector<Value> outputs;

@@ -14,6 +14,7 @@ Result<bool> dissolve_sequences(graph::Graph &graph, const PassOptions &options)
 Result<bool> expand_dft(graph::Graph &graph, const PassOptions &options);
 Result<bool> expand_nms(graph::Graph &graph, const PassOptions &options);
 Result<bool> expand_unique(graph::Graph &graph, const PassOptions &options);
+Result<bool> flatten_sequences(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_batch_norm(graph::Graph &graph, const PassOptions &options);
 Result<bool> fold_constants(graph::Graph &graph, const PassOptions &options);
 Result<bool> fuse(graph::Graph &graph, const PassOptions &options);
