@@ -125,13 +125,15 @@ std::optional<Inferred> dispatch(InferContext &c) {
   case Op::nonzero:
     return infer_search(c);
   case Op::sequence_construct:
+  case Op::optional_make:
+    if (c.operands() == 0) return std::nullopt; // an empty one may be of any type
+    return infer_container(c);
   case Op::sequence_at:
   case Op::sequence_insert:
   case Op::sequence_erase:
   case Op::sequence_length:
   case Op::sequence_split:
   case Op::sequence_concat:
-  case Op::optional_make:
   case Op::optional_has:
   case Op::optional_get:
   case Op::zip_map:
