@@ -52,7 +52,8 @@ ContainerPorts expose_containers(Graph &graph) {
       };
       ports.inputs.push_back({argument->name(), *form, extents(argument->type()), number});
       number += form->part_count();
-      const std::vector<Type> types = form->part_types(symbol(".length"), symbol(".total"));
+      const Dim length = symbol(".length"), total = symbol(".total");
+      const std::vector<Type> types = form->part_types(length, total);
       const std::vector<std::string> part_names = form->part_names();
       std::vector<Value *> parts;
       for (size_t i = 0; i < types.size(); ++i)
@@ -76,8 +77,8 @@ ContainerPorts expose_containers(Graph &graph) {
       continue;
     }
     ports.outputs.push_back({main.result_names[i], *form, extents(before[i]->type()), results.size()});
-    Node *parts = b.node(Op::container_parts, {before[i]}, {},
-                         form->part_types(graph.new_runtime_symbol(), graph.new_runtime_symbol()));
+    const Dim length = graph.new_runtime_symbol(), total = graph.new_runtime_symbol();
+    Node *parts = b.node(Op::container_parts, {before[i]}, {}, form->part_types(length, total));
     results.insert(results.end(), parts->results().begin(), parts->results().end());
     for (const std::string &part : form->part_names())
       result_names.push_back(unique(main.result_names[i] + "." + part, names));

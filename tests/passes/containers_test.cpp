@@ -43,8 +43,8 @@ TEST(Containers, PartsStandInTheirPlace) {
       interface(g),
       "x: f32[2]; s.dims: i64[s.length, 2]; s.data: f32[s.total]; o.dims: i64[o.length, 8]; o.data: i64[o.total]; "
       "o.ranks: i64[o.length]; o.present: bool[]; z.dims: i64[z.length, 0]; z.data: bool[z.total]; -> o.dims: "
-      "i64[?2, 8]; o.data: i64[?3]; o.ranks: i64[?2]; o.present: bool[]; y: f32[2]; t.dims: i64[?4, 2]; t.data: "
-      "f32[?5];");
+      "i64[?1, 8]; o.data: i64[?2]; o.ranks: i64[?1]; o.present: bool[]; y: f32[2]; t.dims: i64[?3, 2]; t.data: "
+      "f32[?4];");
   ASSERT_EQ(ports.inputs.size(), 3u);
   EXPECT_EQ(ports.inputs[0].name, "s");
   EXPECT_EQ(ports.inputs[0].first, 1u);
