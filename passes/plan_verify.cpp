@@ -1,12 +1,17 @@
 // Verifies plans. The rules:
 //
 //   form        every number (buffer, value, node, port, argument, stage) exists; a step has what its kind needs;
-//   branches and loops
-//               nest and belong to `if` and `loop` nodes; placements have terms and halos of their tensor's rank
+//               branches and loops nest and belong to `if` and `loop` nodes; placements have terms and halos of their
+//               tensor's rank, no halo along a symbolic dim, and begin at a known distance from element 0
+//
 //   memory      arena buffers begin at multiples of 64 behind the head, end inside the arena, and do not overlap while
-//   both live placement   every element of a value, its halo included, lies inside its buffer ports       inputs and
-//   outputs are row-major and fill their buffers order       a step reads only buffers that the caller filled,
-//   constants, or what a step before it wrote
+//               both live
+//
+//   placement   every element of a value, its halo included, lies inside its buffer
+//
+//   ports       inputs and outputs are row-major and fill their buffers
+//
+//   order       a step reads only buffers that the caller filled, constants, or what a step before it wrote
 //
 // Sizes that depend on symbols are compared at several values of them: what is symbolic is linear or close to it. What
 // only a run can tell is not compared here: the run checks it against the bounds that sizes were made from.
@@ -87,8 +92,19 @@ private:
       if (t.dim < 0 || static_cast<size_t>(t.dim) >= rank || t.divide < 1 || t.modulo < 0 || !t.stride.valid())
         return say(where, "has a term of dim " + std::to_string(t.dim) + " of " + type.str());
     if (!p.halo.empty() && p.halo.size() != rank) say(where, "has a halo of another rank than " + type.str());
-    for (const auto &[before, after] : p.halo)
+    for (size_t d = 0; d < p.halo.size() && p.halo.size() == rank; ++d) {
+      const auto [before, after] = p.halo[d];
       if (before < 0 || after < 0) say(where, "has a negative halo");
+      if ((before != 0 || after != 0) && !type.shape()[d].is_constant())
+        say(where, "has a halo along dim " + std::to_string(d) + " of " + type.str() + ", which is symbolic");
+    }
+    for (const PlacedTerm &t : p.terms) { // where a tensor begins must be known
+      const auto d = static_cast<size_t>(t.dim);
+      const bool halo = p.halo.size() == rank && p.halo[d].first != 0;
+      const bool backwards = t.stride.is_constant() && t.stride.value() < 0;
+      if ((halo && !t.stride.is_constant()) || (backwards && !type.shape()[d].is_constant()))
+        say(where, "begins a symbolic distance ahead of element 0 along dim " + std::to_string(t.dim));
+    }
   }
 
   void check_step(const Step &s) {

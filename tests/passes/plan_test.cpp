@@ -149,6 +149,8 @@ TEST_F(TwoLayers, BrokenRulesOfForm) {
   broken("lies in buffer 99, which does not exist", [](Plan &p) { p.values[0].place.buffer = 99; });
   broken("has a term of dim 7", [](Plan &p) { p.values[0].place.terms.push_back({7, 1, 0, 1}); });
   broken("has a halo of another rank", [](Plan &p) { p.values[0].place.halo = {{1, 1}}; });
+  broken("which is symbolic", [](Plan &p) { p.values[0].place.halo = {{1, 1}, {0, 0}, {0, 0}, {0, 0}}; });
+  broken("begins a symbolic distance ahead", [](Plan &p) { p.values[0].place.terms.push_back({0, 1, 0, -1}); });
   broken("does not exist, or stands in the wrong place", [](Plan &p) { p.values[0].value = 1000; });
   broken("runs node 1000, which does not exist", [&](Plan &p) { p.steps[kernel()].node = 1000; });
   broken("has no algorithm 'magic'", [&](Plan &p) { p.steps[kernel()].algorithm = "magic"; });
