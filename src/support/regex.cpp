@@ -11,7 +11,8 @@ namespace cameo {
 namespace {
 
 constexpr uint32_t kMaxRune = 0x10ffff;
-constexpr int kMaxRepeat = 1000, kMaxDepth = 1000;
+constexpr int kMaxRepeat = 1000;
+constexpr int kMaxDepth = 200; ///< of groups: the parser recurses, under sanitizers with frames of some kilobytes
 constexpr size_t kMaxSteps = 100000;
 
 using Range = std::pair<uint32_t, uint32_t>;
@@ -173,7 +174,7 @@ private:
   }
 
   int choice(int depth) {
-    if (depth > kMaxDepth) return refuse("nests deeper than 1000 groups");
+    if (depth > kMaxDepth) return refuse("nests deeper than 200 groups");
     std::vector<int> parts;
     do parts.push_back(sequence(depth));
     while (!failed() && accept("|"));

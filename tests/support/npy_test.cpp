@@ -13,9 +13,8 @@ namespace cameo {
 namespace {
 
 std::vector<std::byte> as_bytes(const std::string &text) {
-  std::vector<std::byte> out(text.size());
-  std::memcpy(out.data(), text.data(), text.size());
-  return out;
+  const auto *begin = reinterpret_cast<const std::byte *>(text.data());
+  return {begin, begin + text.size()};
 }
 
 std::vector<std::byte> npy(const std::string &header, const std::string &data, int version = 1) {
