@@ -51,7 +51,8 @@ std::string choose_algorithm(const Node &node, const loop::Target &target, const
   const graph::Shape &x = conv->operand(0)->type().shape(), &w = conv->operand(1)->type().shape(),
                      &y = conv->result()->type().shape();
   // Of any number of images, each comes after the other.
-  double points = y[0].is_constant() ? double(y[0].value()) : 1, filter = 1;
+  const double images = y[0].is_constant() ? double(y[0].value()) : 1;
+  double points = images, filter = 1;
   for (size_t d = 2; d < y.size(); ++d) {
     points *= double(y[d].value());
     filter *= double(w[d].value());
@@ -78,7 +79,6 @@ std::string choose_algorithm(const Node &node, const loop::Target &target, const
   for (const int64_t m : {int64_t{2}, int64_t{4}}) {
     const std::string name = "winograd" + std::to_string(m);
     if (!knows(name) || (m == 4 && options.winograd == Winograd::f2)) continue;
-    const double images = y[0].is_constant() ? double(y[0].value()) : 1;
     const double tiles =
                      images * std::ceil(double(y[2].value()) / double(m)) * std::ceil(double(y[3].value()) / double(m)),
                  filters = double((m + 2) * (m + 2));

@@ -20,7 +20,6 @@
 
 #include <cmath>
 #include <functional>
-#include <numeric>
 
 namespace cameo::passes {
 

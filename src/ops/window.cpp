@@ -2,6 +2,8 @@
 #include "window.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 namespace cameo::ops {
 
@@ -51,7 +53,8 @@ Window::Taps Window::taps_inside(size_t d, int64_t output, int64_t x, int64_t ta
 }
 
 std::vector<Part> window_parts(const graph::Node &conv) {
-  constexpr size_t kMostParts = 9; // of a result: a 3 x 3 filter whose corners, edges and centre differ
+  constexpr size_t kMostParts = 9;  // of a result: a 3 x 3 filter whose corners, edges and centre differ
+  constexpr int64_t kMostTaps = 64; // along an axis
   const Window window = Window::of(conv);
   const std::optional<std::vector<int64_t>> x = conv.operand(0)->type().static_shape(),
                                             w = conv.operand(1)->type().static_shape(),
@@ -61,15 +64,21 @@ std::vector<Part> window_parts(const graph::Node &conv) {
   std::vector<Part> parts{{*y, {{0, (*y)[0]}, {0, (*y)[1]}}}};
   for (size_t d = 0; d + 2 < y->size(); ++d) {
     if (!window.low[d].is_constant() || window.low[d].value() < 0) return {};
+    const int64_t outputs = (*y)[d + 2], taps = (*w)[d + 2];
+    if (taps > kMostTaps) return {};
+    std::set<int64_t> starts{0}; // outputs from which on a tap is inside, or no longer
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (const int64_t edge : {int64_t{0}, (*x)[d + 2]}) {
+        const int64_t distance = edge + window.low[d].value() - tap * window.dilations[d];
+        const int64_t start = distance <= 0 ? 0 : (distance + window.strides[d] - 1) / window.strides[d];
+        if (start < outputs) starts.insert(start);
+      }
+    if (starts.size() * parts.size() > kMostParts) return {};
     std::vector<std::pair<int64_t, int64_t>> pieces; // start and extent
-    Window::Taps last;
-    for (int64_t o = 0; o < (*y)[d + 2]; ++o) {
-      const Window::Taps taps = window.taps_inside(d, o, (*x)[d + 2], (*w)[d + 2]);
-      if (taps.count == 0) return {};
-      if (pieces.empty() || taps != last) pieces.emplace_back(o, 0);
-      if (pieces.size() * parts.size() > kMostParts) return {};
-      ++pieces.back().second;
-      last = taps;
+    for (auto it = starts.begin(); it != starts.end(); ++it) {
+      if (window.taps_inside(d, *it, (*x)[d + 2], taps).count == 0) return {};
+      const auto next = std::next(it);
+      pieces.emplace_back(*it, (next == starts.end() ? outputs : *next) - *it);
     }
     std::vector<Part> cut;
     for (const Part &part : parts)
@@ -83,7 +92,7 @@ std::vector<Part> window_parts(const graph::Node &conv) {
   for (size_t d = 2; d < w->size(); ++d) filter *= (*w)[d];
   if (parts.size() == 1 && taps_of(conv, parts[0]) == filter) return {};
   std::stable_sort(parts.begin(), parts.end(), [&](const Part &a, const Part &b) {
-    return a.points() * taps_of(conv, a) > b.points() * taps_of(conv, b);
+    return a.points() * taps_of(conv, a) < b.points() * taps_of(conv, b);
   });
   return parts;
 }

@@ -24,9 +24,9 @@ struct Window {
   Taps taps_inside(size_t d, int64_t output, int64_t x, int64_t taps) const;
 };
 
-/// The boxes of a convolution's result in which every window has the same taps inside of the image, largest work first:
-/// none of them needs padding. Empty where there would be no gain: nothing is dilated, extents are symbolic, the boxes
-/// are many or some window has no tap inside.
+/// The boxes of a convolution's result in which every window has the same taps inside of the image: none of them needs
+/// padding. The one with the most work is last: what they share is packed for the last stage. Empty where there would
+/// be no gain: nothing is dilated, extents are symbolic, the boxes are many or some window has no tap inside.
 std::vector<Part> window_parts(const graph::Node &conv);
 /// Taps per output that lie inside, for a box of window_parts.
 int64_t taps_of(const graph::Node &conv, const Part &part);
