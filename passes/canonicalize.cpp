@@ -137,12 +137,12 @@ bool row_major(const Node &node) {
 }
 
 // Applies the rules of the node's op until none does. New nodes are looked at as operands of their users.
-bool rewrite(Rewriter &rewriter, const std::vector<std::vector<Rule>> &rules, Node *node) {
+bool rewrite(Rewriter &rewriter, const std::vector<std::vector<Law>> &rules, Node *node) {
   bool changed = false;
   for (bool again = true; again && !node->erased();) {
     again = false;
     if (!row_major(*node)) break;
-    for (const Rule &rule : rules[static_cast<size_t>(node->op())]) {
+    for (const Law &rule : rules[static_cast<size_t>(node->op())]) {
       again = rule.apply(rewriter, node);
       changed |= again;
       if (again) break;
@@ -174,9 +174,9 @@ Diagnostics unknown_ranks(const Graph &graph) {
 } // namespace
 
 Result<bool> canonicalize(Graph &graph, const PassOptions &) {
-  std::vector<std::vector<Rule>> rules(256);
+  std::vector<std::vector<Law>> rules(256);
   for (auto table : {movement_rules(), arithmetic_rules(), structural_rules()})
-    for (const Rule &rule : table) rules[static_cast<size_t>(rule.op)].push_back(rule);
+    for (const Law &rule : table) rules[static_cast<size_t>(rule.op)].push_back(rule);
   Rewriter rewriter(graph);
   bool changed = false;
   do {

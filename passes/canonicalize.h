@@ -43,14 +43,14 @@ private:
 };
 
 /// One law: applies to nodes of an op, returns whether it changed anything; the node may be gone then.
-struct Rule {
+struct Law {
   graph::Op op;
   bool (*apply)(Rewriter &, graph::Node *);
 };
-std::span<const Rule>
+std::span<const Law>
 movement_rules(); ///< reshape, transpose, slice, concat, pad, gather, broadcast (canonicalize_movement.cpp)
-std::span<const Rule> arithmetic_rules(); ///< elementwise, cast, reduce, contract (canonicalize_arithmetic.cpp)
-std::span<const Rule> structural_rules(); ///< control, sequences, optionals, shapes (canonicalize_structure.cpp)
+std::span<const Law> arithmetic_rules(); ///< elementwise, cast, reduce, contract (canonicalize_arithmetic.cpp)
+std::span<const Law> structural_rules(); ///< control, sequences, optionals, shapes (canonicalize_structure.cpp)
 
 /// The node that produces the value when it is one of that op, else null.
 inline graph::Node *producer(const graph::Value *value, graph::Op op) {

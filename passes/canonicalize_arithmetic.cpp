@@ -252,7 +252,7 @@ bool conv_transpose_of_pixel(Rewriter &rewriter, Node *node) {
   return true;
 }
 
-constexpr Rule kRules[] = {
+constexpr Law kLaws[] = {
     {Op::elementwise, idempotent},
     {Op::elementwise, involution},
     {Op::elementwise, constant_right},
@@ -271,6 +271,6 @@ constexpr Rule kRules[] = {
 
 } // namespace
 
-std::span<const Rule> arithmetic_rules() { return kRules; }
+std::span<const Law> arithmetic_rules() { return kLaws; }
 
 } // namespace cameo::passes

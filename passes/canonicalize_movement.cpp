@@ -208,7 +208,7 @@ bool gather_one(Rewriter &rewriter, Node *node) {
   return true;
 }
 
-constexpr Rule kRules[] = {
+constexpr Law kLaws[] = {
     {Op::reshape, known_extents},
     {Op::reshape, identity},
     {Op::reshape, reshape_of_reshape},
@@ -228,6 +228,6 @@ constexpr Rule kRules[] = {
 
 } // namespace
 
-std::span<const Rule> movement_rules() { return kRules; }
+std::span<const Law> movement_rules() { return kLaws; }
 
 } // namespace cameo::passes

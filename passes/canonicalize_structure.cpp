@@ -97,7 +97,7 @@ bool length_of_construct(Rewriter &rewriter, Node *node) {
   return true;
 }
 
-constexpr Rule kRules[] = {
+constexpr Law kLaws[] = {
     {Op::if_, if_of_constant},          {Op::check, check_of_true},
     {Op::shape_of, shape_of_ranked},    {Op::dims, constant_dims},
     {Op::optional_get, get_of_make},    {Op::optional_has, has_of_make},
@@ -106,6 +106,6 @@ constexpr Rule kRules[] = {
 
 } // namespace
 
-std::span<const Rule> structural_rules() { return kRules; }
+std::span<const Law> structural_rules() { return kLaws; }
 
 } // namespace cameo::passes
